@@ -1,0 +1,75 @@
+// Package clock tells the store's time to processes whose own clocks are wrong.
+//
+// It owns the offset between this process's clock and the store's. It promises that Now is the store's time to within the
+// round trip of the last measurement, that it never blocks, and that measuring costs one small question in five minutes of
+// use and none when idle. It never decides about due times or leases: those are compared inside the store.
+package clock
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// MaxOffset is how far a process's clock may be off before the process says that it is not ready: further, and its logs,
+	// its TLS checks and its neighbours' are wrong too.
+	MaxOffset = 60 * time.Second
+
+	remeasureAfter = 5 * time.Minute
+	measureTimeout = 5 * time.Second
+)
+
+// Clock tells the store's time. Its methods are safe for concurrent use.
+type Clock struct {
+	ask      func(ctx context.Context) (time.Time, error)
+	local    func() time.Time
+	offset   atomic.Int64 // nanoseconds to add to the local clock
+	measured atomic.Int64 // local Unix nanoseconds of the last measurement, or of its beginning
+}
+
+// New returns a clock that asks for the store's time with ask, and has not asked yet. local is the process's own clock.
+func New(ask func(ctx context.Context) (time.Time, error), local func() time.Time) *Clock {
+	return &Clock{ask: ask, local: local}
+}
+
+// Now returns the store's time. Once in five minutes it has it measured anew, meanwhile going on with what it knows.
+func (c *Clock) Now() time.Time {
+	now := c.local()
+	if last := c.measured.Load(); now.UnixNano()-last > int64(remeasureAfter) {
+		if c.measured.CompareAndSwap(last, now.UnixNano()) {
+			go func() { _ = c.Measure(context.Background()) }()
+		}
+	}
+	return now.Add(time.Duration(c.offset.Load()))
+}
+
+// Measure asks for the store's time now. Errors: those of asking; the old offset then stays.
+func (c *Clock) Measure(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
+	defer cancel()
+	before := c.local()
+	c.measured.Store(before.UnixNano())
+	at, err := c.ask(ctx)
+	if err != nil {
+		return fmt.Errorf("clock: measure: %w", err)
+	}
+	after := c.local()
+	// The answer was made somewhere between question and answer: take the middle (Cristian's algorithm).
+	middle := before.Add(after.Sub(before) / 2)
+	c.offset.Store(int64(at.Sub(middle)))
+	return nil
+}
+
+// Offset returns what is added to the process's own clock.
+func (c *Clock) Offset() time.Duration { return time.Duration(c.offset.Load()) }
+
+// Check returns an error when the process's clock is off by more than MaxOffset.
+func (c *Clock) Check() error {
+	if off := c.Offset(); off > MaxOffset || off < -MaxOffset {
+		return fmt.Errorf("clock: this machine's clock differs from the database's by %s (at most %s is allowed): "+
+			"set it right, for example with NTP", off.Round(time.Second), MaxOffset)
+	}
+	return nil
+}
