@@ -1,0 +1,125 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
+)
+
+// maxPage is the largest page of a list.
+const maxPage = 1000
+
+// Deliveries implements store.Browser.
+func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) ([]webhook.Delivery, error) {
+	return run(ctx, s, "deliveries", func(time.Time) ([]webhook.Delivery, error) {
+		if q.Limit < 1 || q.Limit > maxPage {
+			return nil, fmt.Errorf("%w: a page has 1 to %d deliveries", store.ErrInvalid, maxPage)
+		}
+		var out []webhook.Delivery
+		for _, d := range s.stored {
+			if selected(&d.Delivery, &q) {
+				out = append(out, d.Delivery)
+			}
+		}
+		slices.SortFunc(out, func(a, b webhook.Delivery) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+		return out[:min(q.Limit, len(out))], nil
+	})
+}
+
+// selected reports whether a delivery is one of those asked for.
+func selected(d *webhook.Delivery, q *store.DeliveryQuery) bool {
+	return d.Tenant == q.Tenant &&
+		(q.Endpoint.IsZero() || d.Endpoint == q.Endpoint) &&
+		(q.Event.IsZero() || d.Event == q.Event) &&
+		(q.State == "" || d.State == q.State) &&
+		(q.Before.IsZero() || bytes.Compare(d.ID[:], q.Before[:]) < 0)
+}
+
+// Delivery implements store.Browser.
+func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.ID) (store.DeliveryView, error) {
+	return run(ctx, s, "delivery", func(time.Time) (store.DeliveryView, error) {
+		d, err := s.delivery(tenant, id)
+		if err != nil {
+			return store.DeliveryView{}, err
+		}
+		view := store.DeliveryView{Delivery: d.Delivery, Event: *cloneEvent(*s.events[d.Event])}
+		for _, a := range d.attempts {
+			view.Attempts = append(view.Attempts, cloneAttempt(a))
+		}
+		return view, nil
+	})
+}
+
+// RetryNow implements store.Browser.
+func (s *Store) RetryNow(
+	ctx context.Context, tenant string, id webhook.ID, ids *webhook.IDSource,
+) (store.Due, error) {
+	return run(ctx, s, "retrynow", func(now time.Time) (store.Due, error) {
+		d, err := s.delivery(tenant, id)
+		if err != nil {
+			return store.Due{}, err
+		}
+		e := s.endpoints[d.Endpoint]
+		if d.State == webhook.StateAttempting || e.Status == webhook.EndpointDeleted {
+			return store.Due{}, store.ErrConflict
+		}
+		if d.State.Terminal() {
+			d = s.replay(d, e, ids, now)
+		}
+		if d.DueAt.After(now) {
+			d.DueAt = now
+		}
+		d.WakeAt = now.Add(s.policy.WakeAfter(0, s.policy.LeaseOf(&e.Endpoint)))
+		return d.due(), nil
+	})
+}
+
+// replay makes a new delivery of an event that is copied to now.
+func (s *Store) replay(old *deliveryRow, e *endpointRow, ids *webhook.IDSource, now time.Time) *deliveryRow {
+	event := cloneEvent(*s.events[old.Event])
+	event.Origin = event.OriginID()
+	event.AcceptedAt = now
+	d := webhook.Delivery{Tenant: old.Tenant, Endpoint: old.Endpoint, ReplayOf: old.ID}
+	for same := false; !same; same = event.ID.Time().Equal(d.ID.Time()) {
+		event.ID, d.ID = ids.New(now), ids.New(now)
+	}
+	d.Event = event.ID
+	s.policy.Plan(&d, &e.Endpoint, now)
+	s.events[event.ID] = event
+	return s.add(d, e)
+}
+
+// CancelDelivery implements store.Browser.
+func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error {
+	return s.do(ctx, "canceldelivery", func(time.Time) error {
+		d, err := s.delivery(tenant, id)
+		switch {
+		case err != nil:
+			return err
+		case d.State.Terminal():
+			return store.ErrConflict
+		case d.State == webhook.StateAttempting:
+			d.interrupted()
+		}
+		d.end(webhook.StateCancelled, webhook.ReasonByHand)
+		return nil
+	})
+}
+
+// RejectedEvents implements store.Browser.
+func (s *Store) RejectedEvents(ctx context.Context, tenant string, limit int) ([]store.Rejected, error) {
+	return run(ctx, s, "rejectedevents", func(time.Time) ([]store.Rejected, error) {
+		var out []store.Rejected
+		for _, r := range slices.Backward(s.rejected) {
+			if r.Tenant == tenant && len(out) < limit {
+				out = append(out, cloneRejected(r))
+			}
+		}
+		return out, nil
+	})
+}

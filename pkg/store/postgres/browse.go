@@ -1,0 +1,119 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
+)
+
+// maxPage is the largest page of a list.
+const maxPage = 1000
+
+// scanDelivery reads a row of the delivery queries.
+func scanDelivery(row pgx.Row) (d webhook.Delivery, err error) {
+	err = row.Scan(&d.ID, &d.Tenant, &d.Event, &d.Endpoint, (*string)(&d.State), (*nullText)(&d.Reason), &d.Attempt,
+		&d.Interruptions, &d.DueAt, &d.StartedAt, &d.LeaseUntil, &d.WakeAt, &d.ExpiresAt, &d.ReplayOf)
+	return d, err
+}
+
+// Deliveries implements [store.Browser].
+func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) ([]webhook.Delivery, error) {
+	if q.Limit < 1 || q.Limit > maxPage {
+		return nil, fmt.Errorf("store: deliveries: %w: a page has 1 to %d deliveries", store.ErrInvalid, maxPage)
+	}
+	before := q.Before
+	if before.IsZero() {
+		before = webhook.LastID(time.UnixMilli(1<<48 - 1))
+	}
+	sql, args := deliveriesSQL, []any{q.Tenant, before, string(q.State), q.Limit}
+	switch {
+	case !q.Event.IsZero():
+		// Deliveries have the millisecond of their event.
+		at := q.Event.Time()
+		sql, args = eventDeliveriesSQL, append(args, q.Event, webhook.FirstID(at), webhook.LastID(at), q.Endpoint)
+	case !q.Endpoint.IsZero():
+		sql, args = endpointDeliveriesSQL, append(args, q.Endpoint)
+	}
+	var list []webhook.Delivery
+	err := s.run(ctx, "deliveries", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (webhook.Delivery, error) { return scanDelivery(row) })
+		return err
+	})
+	return list, err
+}
+
+// Delivery implements [store.Browser].
+func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.ID) (store.DeliveryView, error) {
+	var view store.DeliveryView
+	err := s.run(ctx, "delivery", func(ctx context.Context) error {
+		// One snapshot, so that delivery and attempts agree.
+		snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+		return pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) (err error) {
+			view.Delivery, err = scanDelivery(tx.QueryRow(ctx, deliverySQL, id, tenant))
+			if err != nil {
+				return err
+			}
+			event, err := readEvent(ctx, tx, tenant, view.Delivery.Event)
+			if err != nil {
+				return err
+			}
+			view.Event = *event
+			view.Attempts, err = readAttempts(ctx, tx, &view.Delivery)
+			return err
+		})
+	})
+	if err != nil {
+		return store.DeliveryView{}, err
+	}
+	return view, nil
+}
+
+// readAttempts reads the attempts of a delivery in order.
+func readAttempts(ctx context.Context, q querier, d *webhook.Delivery) ([]webhook.Attempt, error) {
+	rows, err := q.Query(ctx, attemptsSQL, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (webhook.Attempt, error) {
+		a := webhook.Attempt{Delivery: d.ID, Tenant: d.Tenant, Endpoint: d.Endpoint}
+		var total, dns, connect, tls, firstByte int64
+		var headers []byte
+		err := row.Scan(&a.Number, (*string)(&a.Outcome), &a.Status, &a.StartedAt, &total, &dns, &connect, &tls,
+			&firstByte, (*nullText)(&a.Detail), &headers, &a.ResponseBody)
+		if err != nil {
+			return a, err
+		}
+		a.Latency = webhook.Latency{
+			DNS: micros(dns), Connect: micros(connect), TLS: micros(tls), FirstByte: micros(firstByte), Total: micros(total),
+		}
+		if headers != nil {
+			err = json.Unmarshal(headers, &a.ResponseHeaders)
+		}
+		return a, err
+	})
+}
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+
+// CancelDelivery implements [store.Browser]. An attempt under way is put on record as interrupted; its result, if it
+// comes, corrects that.
+func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error {
+	return s.run(ctx, "cancel delivery", func(ctx context.Context) error {
+		var cancelled bool
+		err := s.pool.QueryRow(ctx, cancelSQL, id, tenant, string(webhook.ReasonByHand)).Scan(&cancelled)
+		if err == nil && !cancelled {
+			return store.ErrConflict
+		}
+		return err
+	})
+}

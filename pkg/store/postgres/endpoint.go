@@ -1,0 +1,154 @@
+package postgres
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
+)
+
+// endpointRow is an endpoint as stored, its headers still sealed.
+type endpointRow struct {
+	webhook.Endpoint
+	format        string // a column of a claim is NULL where the endpoint is known already
+	sealedHeaders []byte
+	headersKeyID  string
+}
+
+// scan reads a row of the endpoint queries.
+func (e *endpointRow) scan(row pgx.Row) error {
+	err := row.Scan(&e.ID, &e.Tenant, &e.URL, &e.Types, &e.Filter, &e.format, &e.sealedHeaders,
+		(*nullText)(&e.headersKeyID), &e.Schedule, &e.Timeout, &e.RatePerSecond, &e.Status, &e.StatusReason,
+		&e.PausedAt, &e.PausedTotal, &e.ThrottledUntil, &e.Version, &e.CreatedAt)
+	e.Format = webhook.BodyFormat(e.format)
+	return err
+}
+
+// CreateEndpoint implements [store.Directory].
+func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint, secrets []webhook.Secret) error {
+	return s.run(ctx, "create endpoint", func(ctx context.Context) error {
+		keyID, headers, err := s.sealHeaders(&e)
+		if err != nil {
+			return err
+		}
+		return s.inTx(ctx, func(tx pgx.Tx) error {
+			if err := bumpTenant(ctx, tx, e.Tenant); err != nil {
+				return err
+			}
+			var schedule *array
+			if e.Schedule != nil {
+				schedule = new(array)
+				for _, wait := range e.Schedule {
+					schedule.interval(wait)
+				}
+			}
+			_, err := tx.Exec(ctx, createEndpointSQL, e.ID, e.Tenant, e.URL, e.Types, e.Filter, string(e.Format),
+				headers, optional(keyID), schedule, e.Timeout, e.RatePerSecond)
+			if err != nil {
+				return err
+			}
+			for i := range secrets {
+				secret := secrets[i]
+				secret.Endpoint = e.ID
+				if err := s.insertSecret(ctx, tx, e.Tenant, &secret); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// optional returns nil for an empty text, which is stored as NULL.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// bumpTenant moves a tenant's configuration version on. Errors: store.ErrNotFound.
+func bumpTenant(ctx context.Context, tx pgx.Tx, tenant string) error {
+	tag, err := tx.Exec(ctx, "UPDATE tenants SET config_version = config_version + 1 WHERE id = $1", tenant)
+	if err == nil && tag.RowsAffected() == 0 {
+		return store.ErrNotFound
+	}
+	return err
+}
+
+// Endpoint implements [store.Directory]. Headers that cannot be opened are left out, and logged, so that the endpoint can
+// still be looked at and repaired.
+func (s *Store) Endpoint(ctx context.Context, tenant string, id webhook.ID) (webhook.Endpoint, error) {
+	var e endpointRow
+	err := s.run(ctx, "endpoint", func(ctx context.Context) error {
+		return e.scan(s.pool.QueryRow(ctx, endpointSQL, id, tenant))
+	})
+	if err != nil {
+		return webhook.Endpoint{}, err
+	}
+	return s.opened(ctx, &e), nil
+}
+
+// Endpoints implements [store.Directory]; for headers see [Store.Endpoint].
+func (s *Store) Endpoints(ctx context.Context, tenant string) ([]webhook.Endpoint, error) {
+	var list []webhook.Endpoint
+	err := s.run(ctx, "endpoints", func(ctx context.Context) (err error) {
+		list, err = s.listEndpoints(ctx, s.pool, endpointsSQL, tenant)
+		return err
+	})
+	return list, err
+}
+
+// listEndpoints reads a tenant's endpoints.
+func (s *Store) listEndpoints(ctx context.Context, q querier, sql, tenant string) ([]webhook.Endpoint, error) {
+	rows, err := q.Query(ctx, sql, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (webhook.Endpoint, error) {
+		var e endpointRow
+		if err := e.scan(row); err != nil {
+			return webhook.Endpoint{}, err
+		}
+		return s.opened(ctx, &e), nil
+	})
+}
+
+// opened returns an endpoint with its headers in clear, as far as they can be opened.
+func (s *Store) opened(ctx context.Context, e *endpointRow) webhook.Endpoint {
+	headers, err := s.openHeaders(e)
+	if err != nil {
+		s.options.Logger.WarnContext(ctx, "an endpoint's headers cannot be opened",
+			slog.String("endpoint", e.ID.String()), slog.String("tenant", e.Tenant), slog.Any("error", err))
+	}
+	e.Headers = headers
+	return e.Endpoint
+}
+
+// SetEndpointStatus implements [store.Directory].
+func (s *Store) SetEndpointStatus(
+	ctx context.Context, tenant string, id webhook.ID, status webhook.EndpointStatus, reason string,
+) error {
+	switch status {
+	case webhook.EndpointActive:
+		reason = ""
+	case webhook.EndpointPaused, webhook.EndpointDisabled, webhook.EndpointDeleted:
+	default:
+		return classify("set endpoint status", store.ErrInvalid)
+	}
+	return s.run(ctx, "set endpoint status", func(ctx context.Context) error {
+		return s.inTx(ctx, func(tx pgx.Tx) error {
+			tag, err := tx.Exec(ctx, setEndpointStatusSQL, id, tenant, string(status), reason)
+			if err != nil {
+				return err
+			}
+			if tag.RowsAffected() == 0 {
+				return store.ErrNotFound
+			}
+			return bumpTenant(ctx, tx, tenant)
+		})
+	})
+}

@@ -1,0 +1,111 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/homing-hooks/homing/pkg/seal"
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
+)
+
+// Options are the settings of a [Store]. The zero value is that of the defaults named.
+type Options struct {
+	// Policy times deliveries. Default: [webhook.DefaultPolicy].
+	Policy webhook.Policy
+	// DedupeWindow is how long the identity of an event is remembered. Default: 24 h.
+	DedupeWindow time.Duration
+	// Keyring seals and opens secrets and headers. Without one, endpoints with either cannot be created or sent to;
+	// ingest and retry need none.
+	Keyring seal.Keyring
+	// MaxConns bounds the pool. Default: 8. The sum over all processes must stay below the server's max_connections.
+	MaxConns int
+	// IdleTime is how long a connection that nobody uses is kept. Default: 5 min.
+	IdleTime time.Duration
+	// Timeout bounds one operation, waiting for a connection included, where the caller's context does not bound it
+	// more. Beyond it the operation fails with store.ErrUnavailable. Default: 15 s.
+	Timeout time.Duration
+	// Role is the database role to take on in every connection, for a user who is a member of several (homing_ingest,
+	// homing_deliver, homing_retry, homing_manage). Default: none, the user of the URL itself.
+	Role string
+	// RecordAsync lets Record return before its commit is on disk (synchronous_commit = off). A crash of the database
+	// then forgets outcomes of the last moments, and those deliveries are sent again. Default: off.
+	RecordAsync bool
+	// Logger is told what no caller can be told, such as headers that cannot be opened. Default: slog.Default.
+	Logger *slog.Logger
+	// Observe, when set, is called as each operation begins, with its name ("claim"), and the function returned as it
+	// ends: for spans and metrics.
+	Observe func(ctx context.Context, operation string) (context.Context, func(error))
+}
+
+// withDefaults returns the options with every default filled in.
+func (o Options) withDefaults() Options {
+	if len(o.Policy.Schedule) == 0 {
+		o.Policy = webhook.DefaultPolicy()
+	}
+	setDefault(&o.DedupeWindow, 24*time.Hour)
+	setDefault(&o.MaxConns, 8)
+	setDefault(&o.IdleTime, 5*time.Minute)
+	setDefault(&o.Timeout, 15*time.Second)
+	setDefault(&o.Logger, slog.Default())
+	if o.Observe == nil {
+		o.Observe = func(ctx context.Context, _ string) (context.Context, func(error)) { return ctx, func(error) {} }
+	}
+	return o
+}
+
+func setDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// Store is a [store.Store] in Postgres. It is safe for concurrent use.
+type Store struct {
+	pool    *pgxpool.Pool
+	options Options
+	policy  webhook.Policy
+	targets *targetCache
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open makes a store on the database of url (postgres://…, see pgx). It connects when the first operation needs it, so
+// that it succeeds also while the database is away. The schema must have been made by [Migrate]. Errors: a url that
+// cannot be read; the text does not quote it.
+func Open(ctx context.Context, url string, o Options) (*Store, error) {
+	o = o.withDefaults()
+	config, err := poolConfig(url, o)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, errors.New("store: open: the database's settings cannot be used")
+	}
+	return &Store{pool: pool, options: o, policy: o.Policy, targets: newTargetCache()}, nil
+}
+
+// Close closes the connections, waiting for those in use.
+func (s *Store) Close() { s.pool.Close() }
+
+// Now returns the database's clock.
+func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
+	err = s.run(ctx, "now", func(ctx context.Context) error {
+		return s.pool.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now)
+	})
+	return now, err
+}
+
+// ProbeWrite commits a write to a row that exists for it.
+func (s *Store) ProbeWrite(ctx context.Context) error {
+	return s.run(ctx, "probe write", func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, "UPDATE write_probe SET probed_at = clock_timestamp()")
+		return err
+	})
+}

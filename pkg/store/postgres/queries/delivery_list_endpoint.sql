@@ -1,0 +1,9 @@
+-- The deliveries to an endpoint, newest first.
+--
+-- $1 tenant, $2 older than this id, $3 state ('': any), $4 how many, $5 endpoint
+SELECT id, tenant, event_id, endpoint_id, state, reason, attempt_no, interruptions, due_at, started_at, lease_until,
+    wake_at, expires_at, replay_of
+FROM deliveries
+WHERE endpoint_id = $5 AND tenant = $1 AND id < $2 AND ($3 = '' OR state = nullif($3, '')::delivery_state)
+ORDER BY id DESC
+LIMIT $4;
