@@ -1,0 +1,230 @@
+package config
+
+import "time"
+
+// Config is every setting. The comments of the fields are written for operators: they become docs/configuration.md.
+type Config struct {
+	// Function is what the process is; it is not from the environment, and set by Parse.
+	Function Function `env:"-"`
+
+	Server    Server
+	Services  Services
+	Ingest    Ingest
+	Deliver   Deliver
+	Policy    Policy
+	Retry     Retry
+	Security  Security
+	Knative   Knative
+	Telemetry Telemetry
+	Client    Client
+
+	home     string // where DataDirectory is when nothing says so
+	database string // that of Embed; may hold a password
+}
+
+// Server says where the process listens and how it ends.
+type Server struct {
+	// The address to listen on, host:port; port 0 takes any that is free. When it is not set, the process listens on all
+	// addresses at PORT if that is set (Knative does), and else on 127.0.0.1:8080. In embedded mode, deliveries to
+	// loopback addresses are allowed as long as this is a loopback address.
+	Listen string `env:"HOMING_LISTEN"`
+	// The port to listen on, as Knative and other platforms give it. HOMING_LISTEN goes before it.
+	Port int `env:"PORT"`
+	// The address of /metrics, host:port. When it is not set, that is the address of everything else, except on Knative,
+	// where it is port 9464, for there the main port may be public. Not 9090 or 9091 on Knative: they are queue-proxy's.
+	MetricsListen string `env:"HOMING_METRICS_LISTEN"`
+	// How long the process waits, after it has said that it is no longer ready, until it stops listening. 0 is right on
+	// Knative, where queue-proxy drains first; a load balancer that polls /readyz needs two of its intervals.
+	DrainDelay time.Duration `env:"HOMING_DRAIN_DELAY" envDefault:"0s"`
+	// How long the process may take to end, from when it is told to: HOMING_DRAIN_DELAY, then what is in flight, then the
+	// rest. At least HOMING_DRAIN_DELAY and HOMING_ATTEMPT_TIMEOUT together, or each deployment would interrupt attempts;
+	// less, by some 3 s, than the platform's own patience, for traces and metrics are sent at the very end.
+	ShutdownTimeout time.Duration `env:"HOMING_SHUTDOWN_TIMEOUT" envDefault:"25s"`
+}
+
+// Services names the other systems. `homing serve` needs none of them; on Knative each function needs its own.
+type Services struct {
+	// The Postgres to store everything in: postgres://user:password@host:5432/database. When it is not set, `homing serve`
+	// runs a private one of its own in HOMING_DATA_DIR (embedded mode); the functions refuse to start.
+	DatabaseURL URL `env:"DATABASE_URL"`
+	// The most connections to Postgres that one process opens. Times the most processes of all functions, it must stay
+	// below Postgres's max_connections.
+	DatabasePool int `env:"HOMING_DATABASE_POOL" envDefault:"8"`
+	// The Redis for timers and rate limits: redis://host:6379/0, or rediss:// for TLS. When it is not set, they are kept
+	// in memory, which is right for one process only. Everything in it may be lost at any time.
+	RedisURL URL `env:"REDIS_URL"`
+	// The most connections to Redis that one process opens.
+	RedisPool int `env:"HOMING_REDIS_POOL" envDefault:"10"`
+	// How long one question to Redis may take. Short: without an answer the process goes on with limits of its own.
+	RedisTimeout time.Duration `env:"HOMING_REDIS_TIMEOUT" envDefault:"250ms"`
+	// The beginning of every key in Redis, so that several installations can share one.
+	RedisPrefix string `env:"HOMING_REDIS_PREFIX" envDefault:"homing"`
+	// The RabbitMQ: amqp://user:password@host:5672/vhost, or amqps:// for TLS. Outside Knative it is the bus between the
+	// processes (when it is not set, and neither is K_SINK, the bus is in memory, for one process only). Everywhere it is
+	// where ingest parks events while Postgres is away, and where retry fetches them.
+	RabbitMQURL URL `env:"RABBITMQ_URL"`
+	// Where `homing serve` keeps its private Postgres and its keys in embedded mode. When it is not set: homing in
+	// $XDG_DATA_HOME, or else $HOME/.local/share/homing.
+	DataDir string `env:"HOMING_DATA_DIR"`
+	// Into how many partitions hints are divided; each is a trigger of its own, so more of them carry more deliveries a
+	// second. It must be the same for all functions, and the number of partition triggers in eventing/. At most 64.
+	Partitions int `env:"HOMING_PARTITIONS" envDefault:"1"`
+}
+
+// Ingest says what is accepted.
+type Ingest struct {
+	// Which face the process shows: public (POST /v1/events, with an API key), broker (POST /, from a trigger inside the
+	// cluster), or both. On Knative ingest must be one of the two; both is for one process that is everything.
+	Face Face `env:"HOMING_INGEST_FACE" envDefault:"both"`
+	// The largest body of an event.
+	MaxPayload Bytes `env:"HOMING_MAX_PAYLOAD" envDefault:"1MiB"`
+	// The tenants that events from the broker may name, in their extension `tenant`. Not set: all of them.
+	BrokerTenants List `env:"HOMING_BROKER_TENANTS"`
+	// For how long an event with the source and id of an earlier one is a duplicate, which is answered and not stored.
+	DedupeWindow time.Duration `env:"HOMING_DEDUPE_WINDOW" envDefault:"24h"`
+	// How many events that cannot be accepted are kept, per tenant and day; the rest is only counted. 0 keeps none.
+	RejectedPerDay int `env:"HOMING_REJECTED_PER_DAY" envDefault:"1000"`
+	// The most events that are stored in one commit.
+	GroupItems int `env:"HOMING_ACCEPT_GROUP_ITEMS" envDefault:"500"`
+	// The most bytes of events, deliveries included, that are stored in one commit. An event above it commits alone.
+	GroupBytes Bytes `env:"HOMING_ACCEPT_GROUP_BYTES" envDefault:"8MiB"`
+	// How many commits may be under way at once. Below HOMING_DATABASE_POOL, so that something else can be asked.
+	GroupWriters int `env:"HOMING_ACCEPT_WRITERS" envDefault:"2"`
+}
+
+// Deliver says how endpoints are sent to.
+type Deliver struct {
+	// How many POSTs one process may have in flight. A few thousand need some 100 MiB of memory and as many file
+	// descriptors.
+	Slots int `env:"HOMING_SLOTS" envDefault:"2000"`
+	// The largest part of the slots that one endpoint may hold, in percent. Within it the share adapts to how the
+	// endpoint does.
+	EndpointShare int `env:"HOMING_ENDPOINT_SHARE" envDefault:"25"`
+	// The largest part of the slots that the endpoints of one tenant may hold, in percent.
+	TenantShare int `env:"HOMING_TENANT_SHARE" envDefault:"50"`
+	// The largest part of the slots that the endpoints at one host may hold, in percent.
+	HostShare int `env:"HOMING_HOST_SHARE" envDefault:"50"`
+	// How long a request to deliver waits for its deliveries. They go on afterwards; longer keeps a dispatcher from
+	// handing out more.
+	HoldBudget time.Duration `env:"HOMING_HOLD_BUDGET" envDefault:"2s"`
+	// The most deliveries that are claimed, or recorded, in one commit.
+	ClaimItems int `env:"HOMING_CLAIM_ITEMS" envDefault:"500"`
+	// The most bytes of payloads that come with one claim; what is beyond is fetched one by one. At least
+	// HOMING_MAX_PAYLOAD.
+	ClaimBytes Bytes `env:"HOMING_CLAIM_BYTES" envDefault:"16MiB"`
+	// How long connecting to an endpoint may take.
+	ConnectTimeout time.Duration `env:"HOMING_CONNECT_TIMEOUT" envDefault:"5s"`
+	// How long the TLS handshake with an endpoint may take.
+	TLSTimeout time.Duration `env:"HOMING_TLS_TIMEOUT" envDefault:"5s"`
+	// How long an endpoint may take to begin its answer, from when the request has been written.
+	FirstByteTimeout time.Duration `env:"HOMING_FIRST_BYTE_TIMEOUT" envDefault:"15s"`
+	// How many bytes of an endpoint's answer are kept with the attempt.
+	ResponseKept Bytes `env:"HOMING_RESPONSE_KEPT" envDefault:"4KiB"`
+	// How many bytes of an endpoint's answer are read, so that the connection can be used again; the connection is closed
+	// on what is longer. At least HOMING_RESPONSE_KEPT.
+	ResponseRead Bytes `env:"HOMING_RESPONSE_READ" envDefault:"64KiB"`
+	// Addresses that may be sent to although they are not public: prefixes like 10.1.0.0/16, or single addresses.
+	AllowAddresses Prefixes `env:"HOMING_ALLOW_ADDRESSES"`
+	// Addresses that may not be sent to although they look public, such as the ranges of the cluster. It goes before
+	// HOMING_ALLOW_ADDRESSES.
+	DenyAddresses Prefixes `env:"HOMING_DENY_ADDRESSES"`
+	// Ports that may be sent to although they belong to other protocols than HTTP.
+	AllowPorts Ports `env:"HOMING_ALLOW_PORTS"`
+	// Whether endpoints may have http:// URLs, which send payloads in clear.
+	AllowHTTP bool `env:"HOMING_ALLOW_HTTP" envDefault:"false"`
+	// An HTTP proxy for all deliveries: http://user:password@host:port. Not set: none, and HTTP_PROXY and its kin are not
+	// looked at either. With a proxy it is the proxy that resolves names, so it must keep deliveries from inner addresses.
+	OutboundProxy URL `env:"HOMING_OUTBOUND_PROXY"`
+}
+
+// Policy says when deliveries are attempted. These durations must be the same for all functions.
+type Policy struct {
+	// The waiting time before each attempt, the first included, for endpoints without a schedule of their own. It ends
+	// after the last: the delivery is then exhausted. Jitter adds up to a fifth to each.
+	Schedule Schedule `env:"HOMING_SCHEDULE" envDefault:"0s,5s,5m,30m,2h,5h,10h,14h,20h,24h"`
+	// How long one attempt may take as a whole, for endpoints without a timeout of their own. Above
+	// HOMING_FIRST_BYTE_TIMEOUT.
+	AttemptTimeout time.Duration `env:"HOMING_ATTEMPT_TIMEOUT" envDefault:"20s"`
+	// By how much the lease of an attempt outlives its timeout, to cover the recording of its outcome. When a process
+	// dies, its attempts are made again after timeout and margin.
+	LeaseMargin time.Duration `env:"HOMING_LEASE_MARGIN" envDefault:"15s"`
+	// How late a delivery may be before the reconciler looks at it. Small values make it repeat hints that were not lost.
+	WakeGrace time.Duration `env:"HOMING_WAKE_GRACE" envDefault:"30s"`
+	// How far the reconciler puts off a delivery that it has looked at and that is still not attempted; this doubles from
+	// HOMING_WAKE_GRACE up to here.
+	PushCap time.Duration `env:"HOMING_PUSH_CAP" envDefault:"10m"`
+	// How far the reconciler puts off a delivery whose endpoint is paused or throttled.
+	HeldPush time.Duration `env:"HOMING_HELD_PUSH" envDefault:"6h"`
+	// How far ahead timers are set in Redis; what is due later waits in Postgres. At least HOMING_TICK.
+	Horizon time.Duration `env:"HOMING_HORIZON" envDefault:"10m"`
+	// How long after the end of its schedule a delivery that did not get its turn ends.
+	ExpirySlack time.Duration `env:"HOMING_EXPIRY_SLACK" envDefault:"24h"`
+}
+
+// Retry says how time is kept, and for how long things are.
+type Retry struct {
+	// The time between ticks, each of which fires timers and reconciles. It is also how long a tick goes on at most. On
+	// Knative it must be what the PingSource does.
+	Tick time.Duration `env:"HOMING_TICK" envDefault:"60s"`
+	// How many timers or rows are taken at once.
+	Batch int `env:"HOMING_RETRY_BATCH" envDefault:"1000"`
+	// How many overdue deliveries of an endpoint are named one by one; an endpoint with more is named as a whole.
+	PerEndpoint int `env:"HOMING_RETRY_PER_ENDPOINT" envDefault:"100"`
+	// How long events are kept, with their deliveries. Those with a live delivery are kept longer. Above
+	// HOMING_DEDUPE_WINDOW.
+	RetentionEvents time.Duration `env:"HOMING_RETENTION_EVENTS" envDefault:"90d"`
+	// How long the records of attempts are kept. Up to HOMING_RETENTION_EVENTS.
+	RetentionAttempts time.Duration `env:"HOMING_RETENTION_ATTEMPTS" envDefault:"30d"`
+	// How long events that could not be accepted are kept.
+	RetentionRejected time.Duration `env:"HOMING_RETENTION_REJECTED" envDefault:"30d"`
+	// How far ahead the weekly partitions of the big tables are made. At least 7d.
+	PartitionsAhead time.Duration `env:"HOMING_PARTITIONS_AHEAD" envDefault:"28d"`
+	// How often house is kept: partitions made and dropped, what has expired deleted. At least HOMING_TICK.
+	HousekeepEvery time.Duration `env:"HOMING_HOUSEKEEP_EVERY" envDefault:"1h"`
+}
+
+// Security holds the keys.
+type Security struct {
+	// The keys that endpoints' secrets and headers are sealed with in the store: id:base64 of 32 random bytes, several
+	// separated by commas. The first seals; all of them open, so a key is replaced by putting the new one in front and
+	// keeping the old. `openssl rand -base64 32` makes one. In embedded mode the first start makes one, in
+	// HOMING_DATA_DIR.
+	EncryptionKeys Keys `env:"HOMING_ENCRYPTION_KEYS"`
+	// How long an endpoint's old secret goes on signing, beside the new one, after a rotation that names no time of its
+	// own.
+	SecretOverlap time.Duration `env:"HOMING_SECRET_OVERLAP" envDefault:"24h"`
+}
+
+// Knative holds what the platform tells its services. Nobody sets these by hand.
+type Knative struct {
+	// The name of the Knative service. That it is set means that the process runs on Knative, where back ends in memory
+	// are refused.
+	Service string `env:"K_SERVICE"`
+	// The URL of the broker that hints are published to. That it is set makes it the bus.
+	Sink URL `env:"K_SINK"`
+	// The platform's settings for traces and metrics, as JSON: the same that broker and dispatcher get, so that one
+	// ConfigMap rules the whole trace.
+	Observability string `env:"K_OBSERVABILITY_CONFIG"`
+}
+
+// Telemetry says what the process tells about itself.
+type Telemetry struct {
+	// From which level on messages are logged: debug, info, warn or error.
+	LogLevel LogLevel `env:"HOMING_LOG_LEVEL" envDefault:"info"`
+	// How messages are written: json, text, or auto, which is text on a terminal and json elsewhere.
+	LogFormat LogFormat `env:"HOMING_LOG_FORMAT" envDefault:"auto"`
+	// Where to send traces and metrics by OTLP: the base URL, such as http://localhost:4318. It is used when
+	// K_OBSERVABILITY_CONFIG says nothing about traces, or about metrics. Not set: nothing is sent. The other OTEL_
+	// variables (headers, sampler, intervals) are read by OpenTelemetry itself.
+	OTLPEndpoint URL `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+	// How OTLP is spoken to OTEL_EXPORTER_OTLP_ENDPOINT: http/protobuf or grpc.
+	OTLPProtocol OTLPProtocol `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf"`
+}
+
+// Client holds what the commands that talk to a running Homing use (`homing send`, `homing endpoint`, ...).
+type Client struct {
+	// The base URL of the Homing to talk to.
+	URL URL `env:"HOMING_URL" envDefault:"http://127.0.0.1:8080"`
+	// The API key to show there. Not set: in embedded mode the one in HOMING_DATA_DIR.
+	APIKey Secret `env:"HOMING_API_KEY"`
+}
