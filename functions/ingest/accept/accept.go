@@ -1,0 +1,179 @@
+package accept
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/homing-hooks/homing/pkg/batch"
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
+	"github.com/homing-hooks/homing/pkg/wire"
+)
+
+// Config is what an Accepter is made of. Every field is required but where it says otherwise.
+type Config struct {
+	Store store.Accepter
+	// Policy plans the deliveries of an event.
+	Policy webhook.Policy
+	// Hint says that deliveries are due. It must not block, and may lose what it is told.
+	Hint func(due ...wire.Due)
+	// Now is the store's time, as well as this process knows it.
+	Now func() time.Time
+	// GroupItems and GroupBytes bound what one commit takes; defaults 500 events and 8 MiB.
+	GroupItems, GroupBytes int
+	// Writers is how many commits may be under way at once; default 2.
+	Writers int
+	// RejectedPerDay bounds what is kept of a tenant's rejected events a day; default 1000.
+	RejectedPerDay int
+	Log            *slog.Logger
+	Metrics        *Metrics
+}
+
+// Accepter stores events with their deliveries. Its methods are safe for concurrent use.
+type Accepter struct {
+	cfg       Config
+	ids       webhook.IDSource
+	directory *directory
+	group     *batch.Group[store.NewEvent, store.Accepted]
+}
+
+// Receipt is the answer for one event.
+type Receipt struct {
+	// ID is Homing's own id of the event: the first one's for a duplicate.
+	ID        webhook.ID
+	Duplicate bool
+	// Deliveries is how many endpoints it goes to; 0 for a duplicate.
+	Deliveries int
+}
+
+// maxRedo bounds how often an event is matched anew because its tenant's configuration changed between match and write.
+const maxRedo = 8
+
+// New makes an Accepter. Close it when done.
+func New(cfg Config) *Accepter {
+	cfg.GroupItems = defaultTo(cfg.GroupItems, 500)
+	cfg.GroupBytes = defaultTo(cfg.GroupBytes, 8<<20)
+	cfg.Writers = defaultTo(cfg.Writers, 2)
+	cfg.RejectedPerDay = defaultTo(cfg.RejectedPerDay, 1000)
+	a := &Accepter{cfg: cfg}
+	a.directory = newDirectory(cfg.Store, a.badEndpoint)
+	a.group = batch.New(batch.Config[store.NewEvent]{
+		MaxItems: cfg.GroupItems, MaxBytes: cfg.GroupBytes, MaxInFlight: cfg.Writers,
+		Size:    func(e store.NewEvent) int { return len(e.Event.Data) + 512 + 64*len(e.Deliveries) },
+		OnFlush: cfg.Metrics.group,
+	}, cfg.Store.Accept)
+	return a
+}
+
+// Close waits for the commits under way.
+func (a *Accepter) Close(ctx context.Context) error { return a.group.Close(ctx) }
+
+// Accept stores events of one tenant, which must be valid, and returns a receipt for each once all are committed. When
+// their match turns out stale, allowed is asked whether the sender may still send (nil: always). Errors:
+// store.ErrNotFound (no such tenant), store.ErrUnavailable (some may be stored: send all again, they are duplicates
+// then), ErrInvalid (cannot be stored), or what allowed returned.
+func (a *Accepter) Accept(ctx context.Context, events []webhook.Event, allowed func(context.Context) error) (
+	[]Receipt, error,
+) {
+	receipts := make([]Receipt, len(events))
+	todo := make([]int, len(events))
+	for i := range todo {
+		todo[i] = i
+	}
+	var stale int64
+	for range maxRedo {
+		subs, err := a.directory.of(ctx, events[0].Tenant, stale)
+		if err != nil {
+			return nil, err
+		}
+		todo, err = a.write(ctx, events, todo, subs, receipts)
+		if err != nil || len(todo) == 0 {
+			return receipts, err
+		}
+		stale = subs.version
+		if allowed != nil {
+			if err := allowed(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, fmt.Errorf("accept: the configuration of tenant %q keeps changing: %w", events[0].Tenant,
+		store.ErrUnavailable)
+}
+
+// write matches and stores the events named by todo, fills in their receipts, and returns those that were stale.
+func (a *Accepter) write(ctx context.Context, events []webhook.Event, todo []int, subs *subscriptions,
+	receipts []Receipt,
+) (stale []int, err error) {
+	group := make([]store.NewEvent, len(todo))
+	for i, at := range todo {
+		group[i] = a.plan(events[at], subs)
+	}
+	accepted, err := a.group.DoMany(ctx, group)
+	if err != nil {
+		return nil, fmt.Errorf("accept: %w", err)
+	}
+	var refused error
+	for i, result := range accepted {
+		at := todo[i]
+		switch result.Status {
+		case store.AcceptStale:
+			stale = append(stale, at)
+		case store.AcceptRefused:
+			refused = errors.Join(refused, &InvalidError{Index: at, Attribute: "event", Problem: "cannot be stored: " +
+				result.Err.Error()})
+		case store.AcceptDuplicate:
+			receipts[at] = Receipt{ID: result.EventID, Duplicate: true}
+		case store.AcceptStored:
+			receipts[at] = Receipt{ID: result.EventID, Deliveries: len(group[i].Deliveries)}
+			a.hint(&group[i], result.AcceptedAt)
+		}
+		a.cfg.Metrics.accepted(result.Status, len(group[i].Deliveries))
+	}
+	return stale, refused
+}
+
+// plan matches an event and lays out its deliveries.
+func (a *Accepter) plan(e webhook.Event, subs *subscriptions) store.NewEvent {
+	e.ID = a.ids.New(a.cfg.Now())
+	matched, faults := subs.matcher.Match(nil, &e)
+	a.cfg.Metrics.filterFaults.Add(float64(len(faults)))
+	n := store.NewEvent{
+		Event: e, Key: webhook.IdentityKey(e.Tenant, e.Source, e.CEID), ConfigVersion: subs.version,
+		Deliveries: make([]store.NewDelivery, len(matched)),
+	}
+	for i, at := range matched {
+		endpoint := &subs.endpoints[at]
+		n.Deliveries[i] = store.NewDelivery{
+			ID: e.ID.Sibling(), Endpoint: endpoint.ID, DueIn: a.cfg.Policy.ScheduleOf(endpoint)[0],
+			Lifetime: a.cfg.Policy.Lifetime(endpoint), Lease: a.cfg.Policy.LeaseOf(endpoint),
+		}
+	}
+	return n
+}
+
+// hint says that a stored event's deliveries are due.
+func (a *Accepter) hint(n *store.NewEvent, acceptedAt time.Time) {
+	due := make([]wire.Due, len(n.Deliveries))
+	for i, d := range n.Deliveries {
+		due[i] = wire.Due{Delivery: d.ID, Endpoint: d.Endpoint, Due: acceptedAt.Add(d.DueIn)}
+	}
+	a.cfg.Hint(due...)
+}
+
+// badEndpoint reports an endpoint whose subscription cannot be compiled any more: it was valid when it was made, so this
+// is a change of ours. It matches nothing until it is mended.
+func (a *Accepter) badEndpoint(tenant string, endpoint webhook.ID, err error) {
+	a.cfg.Metrics.filterFaults.Inc()
+	a.cfg.Log.Error("endpoint's subscription cannot be used", "tenant", tenant, "endpoint", endpoint.String(), "error", err)
+}
+
+func defaultTo(v, otherwise int) int {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}

@@ -1,0 +1,209 @@
+package accept
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
+)
+
+// TenantAttribute is the extension that says whose event a brokered event is. It is not sent on to endpoints.
+const TenantAttribute = "tenant"
+
+// The reasons for which a brokered event is rejected: it is stored as such, and answered 2xx, for the broker would throw
+// it away on a 4xx and repeat it on a 5xx.
+const (
+	rejectUndecodable = "undecodable"
+	rejectInvalid     = "invalid"
+	rejectTenant      = "tenant"
+	rejectTooLarge    = "too_large"
+)
+
+// takeTimeout bounds the storing or parking of one brokered event.
+const takeTimeout = 30 * time.Second
+
+// Parker keeps raw events durably while the store is away.
+type Parker interface {
+	// Park returns once the event is safe elsewhere. Errors: it is not.
+	Park(ctx context.Context, raw Raw) error
+}
+
+// BrokerFace takes events from the events broker: over HTTP from a trigger (POST /), from an AMQP subscription, or from
+// where they were parked. Its answers are for a broker that counts 3xx and most 4xx as success: an event is stored,
+// rejected for good or parked, all of them 2xx; or it is none of these, and 503 asks for it again.
+type BrokerFace struct {
+	accepter *Accepter
+	parker   Parker // nil: nowhere to park
+	maxBytes int64
+	tenants  []string
+	ids      webhook.IDSource
+}
+
+// BrokerConfig is what a BrokerFace is made of.
+type BrokerConfig struct {
+	Accepter *Accepter
+	// Parker may be nil: then events are asked for again while the store is away.
+	Parker Parker
+	// MaxBytes bounds an event's body.
+	MaxBytes int64
+	// Tenants are those that the broker may speak for; none means all.
+	Tenants []string
+}
+
+// NewBrokerFace makes a BrokerFace.
+func NewBrokerFace(c BrokerConfig) *BrokerFace {
+	return &BrokerFace{accepter: c.Accepter, parker: c.Parker, maxBytes: c.MaxBytes, tenants: c.Tenants}
+}
+
+// ServeHTTP takes the events of a trigger.
+func (f *BrokerFace) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	status := f.serve(w, r)
+	w.WriteHeader(status)
+	f.accepter.cfg.Metrics.answered(faceBroker, status, began)
+}
+
+func (f *BrokerFace) serve(w http.ResponseWriter, r *http.Request) int {
+	// A dispatcher that is stopped cancels its requests and acknowledges their messages all the same: an event that has
+	// arrived is stored or parked even if nobody waits for the answer any more.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), takeTimeout)
+	defer cancel()
+	raw, err := ReadRaw(w, r, f.maxBytes)
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		err = f.reject(ctx, "", rejectTooLarge, err, Raw{Header: raw.Header})
+	case err != nil:
+		return http.StatusServiceUnavailable // the broker went away in the middle: let it come again
+	default:
+		err = f.Take(ctx, raw)
+	}
+	if err != nil {
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusAccepted
+}
+
+// TakeEvent takes one event from a subscription on the events broker. An error asks for it again.
+func (f *BrokerFace) TakeEvent(ctx context.Context, ce event.Event) error {
+	e, err := FromCloudEvent(&ce)
+	if err == nil {
+		e.Trace = traceOf(nil, e.Extensions)
+	}
+	body, encodeErr := ce.MarshalJSON()
+	if encodeErr != nil {
+		body = ce.Data()
+	}
+	raw := Raw{Header: map[string]string{"content-type": typeStructured}, Body: body}
+	if int64(len(ce.Data())) > f.maxBytes {
+		return f.reject(ctx, "", rejectTooLarge, ErrTooLarge, Raw{})
+	}
+	return f.take(ctx, e, err, raw)
+}
+
+// Take takes one event as it came. An error asks for it again.
+func (f *BrokerFace) Take(ctx context.Context, raw Raw) error {
+	return f.decodeAndTake(ctx, raw, true)
+}
+
+// Unpark takes one event from where it was parked. An error, store.ErrUnavailable, leaves it there: it is not parked anew.
+func (f *BrokerFace) Unpark(ctx context.Context, raw Raw) error {
+	return f.decodeAndTake(ctx, raw, false)
+}
+
+func (f *BrokerFace) decodeAndTake(ctx context.Context, raw Raw, mayPark bool) error {
+	events, err := Decode(ctx, raw, false)
+	var e webhook.Event
+	if err == nil {
+		e = events[0]
+	}
+	if !mayPark {
+		return f.store(ctx, e, err, raw)
+	}
+	return f.take(ctx, e, err, raw)
+}
+
+// take stores or rejects an event, or parks it when the store is away.
+func (f *BrokerFace) take(ctx context.Context, e webhook.Event, decoded error, raw Raw) error {
+	err := f.store(ctx, e, decoded, raw)
+	if err == nil || f.parker == nil {
+		return err
+	}
+	if parkErr := f.parker.Park(ctx, raw); parkErr != nil {
+		return fmt.Errorf("accept: park: %w", errors.Join(parkErr, err))
+	}
+	f.accepter.cfg.Metrics.parked.Inc()
+	return nil
+}
+
+// store stores a decoded event, or rejects what can never be stored. Errors: store.ErrUnavailable.
+func (f *BrokerFace) store(ctx context.Context, e webhook.Event, err error, raw Raw) error {
+	if err != nil {
+		return f.reject(ctx, "", rejectUndecodable, err, raw)
+	}
+	tenant, _ := e.Extensions[TenantAttribute].(string)
+	if tenant == "" || (len(f.tenants) > 0 && !slices.Contains(f.tenants, tenant)) {
+		return f.reject(ctx, "", rejectTenant, errTenant, raw)
+	}
+	delete(e.Extensions, TenantAttribute)
+	e.Tenant = tenant
+	if err := Validate(&e, 0); err != nil {
+		return f.reject(ctx, tenant, rejectInvalid, err, raw)
+	}
+	_, err = f.accepter.Accept(ctx, []webhook.Event{e}, nil)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return f.reject(ctx, "", rejectTenant, errTenant, raw)
+	case errors.Is(err, ErrInvalid):
+		return f.reject(ctx, tenant, rejectInvalid, err, raw)
+	default:
+		return err
+	}
+}
+
+var errTenant = fmt.Errorf("the %q extension must name a tenant that exists and that this broker may speak for",
+	TenantAttribute)
+
+// reject keeps what cannot be accepted, as long as the day's bound for the tenant allows.
+func (f *BrokerFace) reject(ctx context.Context, tenant, reason string, cause error, raw Raw) error {
+	a := f.accepter
+	kept, err := a.cfg.Store.Reject(ctx, store.Rejected{
+		ID: f.ids.New(a.cfg.Now()), Tenant: tenant, Reason: reason, Detail: storable(cause.Error()),
+		Headers: storableHeaders(raw.Header), Body: raw.Body,
+	}, a.cfg.RejectedPerDay)
+	if err != nil {
+		return fmt.Errorf("accept: reject: %w", err)
+	}
+	a.cfg.Metrics.rejected.WithLabelValues(reason).Inc()
+	a.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "event rejected", slog.String("reason", reason),
+		slog.String("tenant", tenant), slog.Bool("kept", kept))
+	return nil
+}
+
+// maxDetail bounds the explanation kept with a rejected event.
+const maxDetail = 500
+
+// storable makes any text fit for the store: what is rejected may be rejected for just that.
+func storable(s string) string {
+	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
+	if len(s) > maxDetail {
+		s = strings.ToValidUTF8(s[:maxDetail], "")
+	}
+	return s
+}
+
+func storableHeaders(h map[string]string) map[string]string {
+	clean := make(map[string]string, len(h))
+	for name, value := range h {
+		clean[storable(name)] = storable(value)
+	}
+	return clean
+}

@@ -1,0 +1,59 @@
+package accept
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/homing-hooks/homing/pkg/store"
+)
+
+// ErrUnauthorized says that a request has no API key that is valid (HTTP 401).
+var ErrUnauthorized = errors.New("accept: a valid API key is needed: send \"Authorization: Bearer <key>\"; " +
+	"`homing key create --tenant <tenant>` makes one")
+
+// keys knows which API keys are valid, by their hashes. What it keeps may be stale: the write compares the version of the
+// tenant's configuration, which a revocation moves on.
+type keys struct {
+	store store.Accepter
+
+	mu    sync.RWMutex
+	known map[[32]byte]store.APIKey
+}
+
+// maxKeysKept bounds the memory for keys; over it, all are forgotten and asked for again.
+const maxKeysKept = 10_000
+
+// authenticate returns the key that an Authorization header carries; fresh asks the store even when the key is known.
+// Errors: ErrUnauthorized, store.ErrUnavailable.
+func (k *keys) authenticate(ctx context.Context, authorization string, fresh bool) (store.APIKey, error) {
+	scheme, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return store.APIKey{}, ErrUnauthorized
+	}
+	hash := sha256.Sum256([]byte(token))
+	k.mu.RLock()
+	key, ok := k.known[hash]
+	k.mu.RUnlock()
+	if ok && !fresh {
+		return key, nil
+	}
+	key, err := k.store.Authenticate(ctx, hash)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		delete(k.known, hash)
+		return store.APIKey{}, ErrUnauthorized
+	case err != nil:
+		return store.APIKey{}, fmt.Errorf("accept: authenticate: %w", err)
+	}
+	if len(k.known) >= maxKeysKept {
+		clear(k.known)
+	}
+	k.known[hash] = key
+	return key, nil
+}

@@ -1,0 +1,170 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/homing-hooks/homing/functions/ingest/accept"
+	"github.com/homing-hooks/homing/pkg/bus"
+	"github.com/homing-hooks/homing/pkg/clock"
+	"github.com/homing-hooks/homing/pkg/config"
+	"github.com/homing-hooks/homing/pkg/parking"
+	"github.com/homing-hooks/homing/pkg/server"
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/telemetry"
+	"github.com/homing-hooks/homing/pkg/webhook"
+)
+
+// Version is that of this build; the linker sets it (-X).
+var Version = "dev"
+
+// Function attaches one function to a host: its routes, its subscriptions, and what it starts and stops.
+type Function func(*Host) error
+
+// Host is a process of one or more functions.
+type Host struct {
+	cfg    *config.Config
+	log    *slog.Logger
+	tel    *telemetry.Telemetry
+	store  store.Store
+	clock  *clock.Clock
+	bus    bus.Bus
+	policy webhook.Policy
+	ids    webhook.IDSource
+	// parking and accepts are made once for the functions that share them; parking is nil where there is none.
+	parking *parking.Parking
+	accepts *accept.Accepter
+
+	mux           *http.ServeMux
+	server        *server.Server
+	subscriptions []subscription
+	// services are what functions use, parts what they are, each in the order of their start.
+	services, parts []server.Part
+}
+
+// subscription is a trigger's events with the handler that takes them.
+type subscription struct {
+	bus.Subscription
+	handler bus.Handler
+}
+
+// New makes a host of functions from valid settings. It connects to nothing yet. Errors: settings that cannot be used.
+func New(cfg *config.Config, log *slog.Logger, functions ...Function) (*Host, error) {
+	h := &Host{cfg: cfg, log: log, policy: cfg.WebhookPolicy(), mux: http.NewServeMux()}
+	if err := h.open(); err != nil {
+		return nil, err
+	}
+	for _, attach := range functions {
+		if err := attach(h); err != nil {
+			return nil, err
+		}
+	}
+	h.listen()
+	return h, nil
+}
+
+// listen makes the server, which is started last and stopped first.
+func (h *Host) listen() {
+	address, setting := h.cfg.ListenAddress()
+	h.server = server.New(server.Config{
+		Addr: address, Setting: setting, Handler: h.mux, Ready: h.ready, Metrics: h.tel.MetricsHandler(),
+		MetricsAddr: h.cfg.MetricsAddress(), DrainDelay: h.cfg.Server.DrainDelay, Logger: h.log,
+	})
+}
+
+// ready says whether the process can do its work. That the store is away is no reason: ingest parks and says so, deliver
+// goes on recording, and a restart would not help.
+func (h *Host) ready(context.Context) error { return h.clock.Check() }
+
+// Run starts everything, says so on started, and goes on until ctx ends or a part fails. Errors: what went wrong.
+func (h *Host) Run(ctx context.Context, started func()) error {
+	parts := append([]server.Part{}, h.services...)
+	parts = append(parts, h.parts...)
+	parts = append(parts,
+		server.Part{Name: "subscriptions", Start: h.subscribe, Stop: h.drain},
+		h.server.Part("server"),
+		server.Part{Name: "started", Start: func(context.Context) error { started(); return nil }},
+	)
+	return server.Run(ctx, h.log, h.cfg.Server.ShutdownTimeout, parts...)
+}
+
+// Addr is the address that the host listens on, once it has started.
+func (h *Host) Addr() string { return h.server.Addr() }
+
+// Store is the store that the host works on.
+func (h *Host) Store() store.Store { return h.store }
+
+// subscribe takes up the subscriptions, when all that handles them has started.
+func (h *Host) subscribe(context.Context) error {
+	for _, s := range h.subscriptions {
+		if err := h.bus.Subscribe(s.Subscription, s.handler); err != nil {
+			return fmt.Errorf("host: subscribe %s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+// drain stops taking events where the bus can, before what handles them stops.
+func (h *Host) drain(ctx context.Context) error {
+	if b, ok := h.bus.(interface{ Drain(context.Context) error }); ok {
+		return b.Drain(ctx)
+	}
+	return nil
+}
+
+// hinter makes a hinter of a type, flushed when what uses it has stopped.
+func (h *Host) hinter(hintType string) *bus.Hinter {
+	hinter := bus.NewHinter(h.bus, bus.HinterConfig{
+		Type: hintType, Partitions: h.cfg.Services.Partitions, IDs: &h.ids, Now: h.clock.Now,
+		Failed: func(named int, err error) {
+			h.log.Warn("hint not published: the reconciler will find its deliveries", "type", hintType, "named", named,
+				"error", err)
+		},
+		Dropped: func(named int) { h.log.Warn("no room for hints", "type", hintType, "named", named) },
+	})
+	h.parts = append(h.parts, server.Part{Name: "hints " + hintType, Stop: hinter.Close})
+	return hinter
+}
+
+// loop runs f until the part is stopped.
+func loop(name string, f func(ctx context.Context)) server.Part {
+	var end context.CancelFunc
+	done := make(chan struct{})
+	return server.Part{
+		Name: name,
+		Start: func(ctx context.Context) error {
+			ctx, end = context.WithCancel(context.WithoutCancel(ctx))
+			go func() {
+				defer close(done)
+				f(ctx)
+			}()
+			return nil
+		},
+		Stop: func(ctx context.Context) error {
+			end()
+			select {
+			case <-done:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+	}
+}
+
+// every calls f now and then once in each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func(ctx context.Context)) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		f(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

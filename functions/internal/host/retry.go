@@ -1,0 +1,87 @@
+package host
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/homing-hooks/homing/functions/ingest/accept"
+	"github.com/homing-hooks/homing/functions/retry/schedule"
+	"github.com/homing-hooks/homing/pkg/bus"
+	"github.com/homing-hooks/homing/pkg/config"
+	"github.com/homing-hooks/homing/pkg/parking"
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/wire"
+)
+
+// Retry attaches retry: its timers, and its tick, which comes from a PingSource on Knative and from a ticker elsewhere.
+func Retry(h *Host) error {
+	timers, err := h.openTimers()
+	if err != nil {
+		return err
+	}
+	drain, err := h.drainParked()
+	if err != nil {
+		return err
+	}
+	c := &h.cfg.Retry
+	s := schedule.New(schedule.Config{
+		Store: h.store, Timers: timers, Publish: h.publishHints, Now: h.clock.Now, Policy: h.policy, Interval: c.Tick,
+		Batch: c.Batch, PerEndpoint: c.PerEndpoint, HousekeepEvery: c.HousekeepEvery, Drain: drain, Log: h.log,
+		Retention: store.Retention{
+			Events: c.RetentionEvents, Attempts: c.RetentionAttempts, Rejected: c.RetentionRejected, Ahead: c.PartitionsAhead,
+		},
+		Metrics: schedule.NewMetrics(h.tel.Registry()),
+	})
+	h.parts = append(h.parts, loop("timers", s.Run))
+	if h.cfg.Mode() == config.ModeKnative {
+		h.subscriptions = append(h.subscriptions, subscription{
+			Subscription: bus.Subscription{
+				Name: "tick", Filter: map[string]string{"type": wire.TypeTick}, Parallelism: maxTicks,
+			},
+			handler: func(ctx context.Context, _ event.Event) error {
+				h.tick(ctx, s)
+				s.Hold(ctx, c.Tick)
+				return nil
+			},
+		})
+	} else {
+		h.parts = append(h.parts, loop("tick", func(ctx context.Context) {
+			every(ctx, c.Tick, func(ctx context.Context) { h.tick(ctx, s) })
+		}))
+	}
+	return h.on(config.FunctionRetry, func(string) bus.Handler { return hints(s.Rescheduled) })
+}
+
+// maxTicks is how many ticks a process takes at once: each may be held while timers come due.
+const maxTicks = 4
+
+func (h *Host) tick(ctx context.Context, s *schedule.Scheduler) {
+	if err := s.Tick(ctx); err != nil && ctx.Err() == nil {
+		h.log.WarnContext(ctx, "a tick fell short; the next one goes on", "error", err)
+	}
+}
+
+// maxDrained bounds how many parked events one tick stores.
+const maxDrained = 10_000
+
+// drainParked returns what stores parked events once the store can be written to; nil when nothing can be parked.
+func (h *Host) drainParked() (func(context.Context) (int, error), error) {
+	if err := h.openParking(); err != nil || h.parking == nil {
+		return nil, err
+	}
+	accepter, err := h.accepter()
+	if err != nil {
+		return nil, err
+	}
+	broker := h.brokerFace(accepter)
+	return func(ctx context.Context) (int, error) {
+		if err := h.store.ProbeWrite(ctx); err != nil {
+			return 0, fmt.Errorf("host: the store cannot be written to yet: %w", err)
+		}
+		return h.parking.Drain(ctx, maxDrained, func(ctx context.Context, p parking.Parked) error {
+			return broker.Unpark(ctx, accept.Raw{Header: p.Header, Body: p.Body})
+		})
+	}, nil
+}

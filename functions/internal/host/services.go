@@ -1,0 +1,203 @@
+package host
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/homing-hooks/homing/eventing"
+	"github.com/homing-hooks/homing/pkg/bus"
+	"github.com/homing-hooks/homing/pkg/bus/amqp"
+	"github.com/homing-hooks/homing/pkg/bus/amqp/link"
+	"github.com/homing-hooks/homing/pkg/bus/knative"
+	busmemory "github.com/homing-hooks/homing/pkg/bus/memory"
+	"github.com/homing-hooks/homing/pkg/clock"
+	"github.com/homing-hooks/homing/pkg/config"
+	"github.com/homing-hooks/homing/pkg/gate"
+	"github.com/homing-hooks/homing/pkg/gate/fallback"
+	gatememory "github.com/homing-hooks/homing/pkg/gate/memory"
+	gateredis "github.com/homing-hooks/homing/pkg/gate/redis"
+	"github.com/homing-hooks/homing/pkg/parking"
+	"github.com/homing-hooks/homing/pkg/seal"
+	"github.com/homing-hooks/homing/pkg/server"
+	"github.com/homing-hooks/homing/pkg/store/postgres"
+	"github.com/homing-hooks/homing/pkg/telemetry"
+	"github.com/homing-hooks/homing/pkg/timer"
+	timermemory "github.com/homing-hooks/homing/pkg/timer/memory"
+	timerredis "github.com/homing-hooks/homing/pkg/timer/redis"
+	"github.com/homing-hooks/homing/pkg/wire"
+)
+
+// loopback is what may be sent to in embedded mode.
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+// open opens what every function needs: telemetry, the store, the clock and the bus.
+func (h *Host) open() error {
+	tel, err := telemetry.New(h.cfg, Version, h.log)
+	if err != nil {
+		return fmt.Errorf("host: %w", err)
+	}
+	h.tel = tel
+	h.services = append(h.services, server.Part{Name: "telemetry", Stop: tel.Shutdown})
+	if err := h.openStore(); err != nil {
+		return err
+	}
+	if h.bus, err = h.openBus(); err != nil {
+		return fmt.Errorf("host: bus: %w", err)
+	}
+	h.services = append(h.services, server.Part{Name: "bus", Stop: h.bus.Close})
+	return nil
+}
+
+func (h *Host) openStore() error {
+	keyring, err := Keyring(h.cfg)
+	if err != nil {
+		return err
+	}
+	s, err := postgres.Open(context.Background(), h.cfg.Database(), postgres.Options{
+		Policy: h.policy, DedupeWindow: h.cfg.Ingest.DedupeWindow, Keyring: keyring, MaxConns: h.cfg.Services.DatabasePool,
+		Logger: h.log,
+	})
+	if err != nil {
+		return fmt.Errorf("host: DATABASE_URL: %w", err)
+	}
+	h.store = s
+	h.clock = clock.New(s.Now, time.Now)
+	h.services = append(h.services,
+		server.Part{Name: "store", Stop: func(context.Context) error { s.Close(); return nil }},
+		server.Part{Name: "clock", Start: func(ctx context.Context) error {
+			// Without the store's time the process's own must do, until the next measurement.
+			if err := h.clock.Measure(ctx); err != nil {
+				h.log.WarnContext(ctx, "the database cannot be asked for its time yet", "error", err)
+			}
+			return nil
+		}},
+	)
+	return nil
+}
+
+// Keyring makes the keyring of the settings.
+func Keyring(cfg *config.Config) (seal.Keyring, error) {
+	texts := make([]string, len(cfg.Security.EncryptionKeys))
+	for i, k := range cfg.Security.EncryptionKeys {
+		texts[i] = k.ID + ":" + base64.StdEncoding.EncodeToString(k.Reveal())
+	}
+	ring, err := seal.Parse(strings.Join(texts, ","))
+	if err != nil {
+		return ring, fmt.Errorf("host: HOMING_ENCRYPTION_KEYS: %w", err)
+	}
+	return ring, nil
+}
+
+func (h *Host) openBus() (bus.Bus, error) {
+	dropped := func(subscription string, err error) {
+		h.log.Warn("hint dropped: the reconciler will find its deliveries", "subscription", subscription, "error", err)
+	}
+	switch h.cfg.Bus() {
+	case config.BackendKnative:
+		b, err := knative.New(knative.Config{Sinks: map[string]string{
+			bus.BrokerDeliveries: h.cfg.Knative.Sink.Reveal(),
+		}})
+		if err != nil {
+			return nil, err
+		}
+		if h.cfg.Function != config.FunctionIngest {
+			h.mux.Handle("POST /{$}", b.Handler())
+		}
+		return b, nil
+	case config.BackendAMQP:
+		return amqp.New(amqp.Config{Link: h.link("bus"), Dropped: dropped})
+	default:
+		return busmemory.New(busmemory.Config{Dropped: dropped}), nil
+	}
+}
+
+// link says how to reach RabbitMQ.
+func (h *Host) link(what string) link.Config {
+	return link.Config{
+		URL: h.cfg.Services.RabbitMQURL.Reveal(), Name: fmt.Sprintf("homing %s %s", h.cfg.Function, what), Logger: h.log,
+	}
+}
+
+// openParking opens the place for events that come while the store is away; there is none without RabbitMQ.
+func (h *Host) openParking() error {
+	if h.parking != nil || h.cfg.Services.RabbitMQURL.IsZero() {
+		return nil
+	}
+	p, err := parking.New(parking.Config{Link: h.link("parking")})
+	if err != nil {
+		return fmt.Errorf("host: parking: %w", err)
+	}
+	h.parking = p
+	h.services = append(h.services, server.Part{Name: "parking", Stop: p.Close})
+	return nil
+}
+
+func (h *Host) openTimers() (timer.Timer, error) {
+	if h.cfg.Timers() == config.BackendMemory {
+		return timermemory.New(), nil
+	}
+	s := &h.cfg.Services
+	t, err := timerredis.Open(s.RedisURL.Reveal(), timerredis.Options{
+		Prefix: s.RedisPrefix + ":", Timeout: s.RedisTimeout, PoolSize: s.RedisPool,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("host: REDIS_URL: %w", err)
+	}
+	h.services = append(h.services, server.Part{Name: "timers", Stop: func(context.Context) error { return t.Close() }})
+	return t, nil
+}
+
+func (h *Host) openGate() (gate.Gate, error) {
+	if h.cfg.Timers() == config.BackendMemory {
+		return gatememory.New(), nil
+	}
+	s := &h.cfg.Services
+	shared, err := gateredis.Open(s.RedisURL.Reveal(), gateredis.Options{
+		Prefix: s.RedisPrefix + ":", Timeout: s.RedisTimeout, PoolSize: s.RedisPool,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("host: REDIS_URL: %w", err)
+	}
+	g := fallback.New(shared, gatememory.New(), fallback.Options{})
+	h.services = append(h.services, server.Part{Name: "gate", Stop: func(context.Context) error { return g.Close() }})
+	return g, nil
+}
+
+// on subscribes a function to its triggers, as eventing/ has them.
+func (h *Host) on(function config.Function, handler func(trigger string) bus.Handler) error {
+	triggers, err := eventing.Triggers()
+	if err != nil {
+		return fmt.Errorf("host: %w", err)
+	}
+	for _, t := range triggers {
+		if t.Subscriber != string(function) {
+			continue
+		}
+		h.subscriptions = append(h.subscriptions, subscription{
+			Subscription: bus.Subscription{
+				Name: t.Name, Broker: t.Broker, Filter: t.Filter, Parallelism: t.Parallelism,
+				Durable: t.Broker == bus.BrokerEvents,
+			},
+			handler: handler(t.Name),
+		})
+	}
+	return nil
+}
+
+// publishHints sends hints of a type, each of one partition, and returns once the bus has them all.
+func (h *Host) publishHints(ctx context.Context, hintType string, due []wire.Due, endpoints []wire.Endpoint) error {
+	for _, hint := range wire.Split(hintType, h.cfg.Services.Partitions, due, endpoints) {
+		e, err := wire.Encode(&hint, h.ids.New(h.clock.Now()), h.clock.Now())
+		if err != nil {
+			return fmt.Errorf("host: hint: %w", err)
+		}
+		if err := h.bus.Publish(ctx, bus.BrokerDeliveries, e); err != nil {
+			return fmt.Errorf("host: hint: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package schedule
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
+)
+
+// Metrics counts what retry does.
+type Metrics struct {
+	ticks, timersSet, timersFired, timersLost, publishFailures, drained prometheus.Counter
+	reconciled, housekeeping                                            *prometheus.CounterVec
+	lateness                                                            prometheus.Histogram
+	live, oldestDue                                                     prometheus.Gauge
+}
+
+// NewMetrics makes the metrics of retry and registers them, each label value from the start so that rates begin at zero.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	f := promauto.With(r)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: "homing_retry_" + name, Help: help})
+	}
+	m := &Metrics{
+		ticks:           counter("ticks_total", "Ticks taken."),
+		timersSet:       counter("timers_set_total", "Timers set."),
+		timersFired:     counter("timers_fired_total", "Timers whose hint was published."),
+		timersLost:      counter("timers_lost_total", "Timers that could not be set; the reconciler finds their deliveries."),
+		publishFailures: counter("publish_failures_total", "Publications of hints that failed."),
+		drained:         counter("drained_total", "Parked events that were stored or rejected."),
+		reconciled: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "homing_retry_reconciled_total", Help: "Deliveries that the reconciler moved, by action.",
+		}, []string{"action"}),
+		housekeeping: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "homing_retry_housekeeping_total", Help: "Things made or dropped by housekeeping.",
+		}, []string{"what"}),
+		lateness: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "homing_retry_timer_lateness_seconds", Help: "How long after its time a timer was fired.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 17),
+		}),
+		live: f.NewGauge(prometheus.GaugeOpts{
+			Name: "homing_deliveries_live", Help: "Deliveries accepted and not ended, at the last tick.",
+		}),
+		oldestDue: f.NewGauge(prometheus.GaugeOpts{
+			Name: "homing_deliveries_oldest_due_seconds",
+			Help: "How long the oldest delivery that could be sent has been due, at the last tick.",
+		}),
+	}
+	for _, a := range webhook.Actions {
+		m.reconciled.WithLabelValues(string(a))
+	}
+	m.housekept(store.Housekept{})
+	return m
+}
+
+func (m *Metrics) housekept(k store.Housekept) {
+	for what, n := range map[string]int{
+		"partition_made": k.PartitionsMade, "partition_dropped": k.PartitionsDropped, "partition_kept": k.PartitionsKept,
+		"key_expired": k.KeysExpired, "rejected_dropped": k.RejectedDropped,
+	} {
+		m.housekeeping.WithLabelValues(what).Add(float64(n))
+	}
+}

@@ -1,0 +1,166 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/timer"
+	"github.com/homing-hooks/homing/pkg/wire"
+)
+
+// Tick fires due timers, drains what was parked, reconciles until nothing is overdue, keeps house when it is time, and
+// takes stock. Each part is tried whatever became of the others. It is called every Interval, by a PingSource or a ticker;
+// ticks may overlap, be lost and be repeated.
+func (s *Scheduler) Tick(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Interval)
+	defer cancel()
+	s.cfg.Metrics.ticks.Inc()
+	var errs []error
+	if _, err := s.fire(ctx); err != nil {
+		errs = append(errs, err)
+	}
+	errs = append(errs, s.drain(ctx), s.Reconcile(ctx), s.housekeep(ctx), s.takeStock(ctx))
+	return errors.Join(errs...)
+}
+
+// Hold goes on firing until ctx ends as long as timers come due within the given time: on Knative the tick's request is
+// held so that the process lives on until they are fired.
+func (s *Scheduler) Hold(ctx context.Context, within time.Duration) {
+	end := s.cfg.Now().Add(within)
+	for ctx.Err() == nil {
+		next, err := s.fire(ctx)
+		if err != nil || next.IsZero() || next.After(end) {
+			return
+		}
+		s.sleep(ctx, next.Sub(s.cfg.Now()), true)
+	}
+}
+
+// Reconcile moves what is overdue, batch by batch, until nothing is. What it says is said after the commit: when saying it
+// fails, the rows' next wake time brings them back.
+func (s *Scheduler) Reconcile(ctx context.Context) error {
+	for {
+		found, err := s.cfg.Store.Reconcile(ctx, store.ReconcileRequest{
+			Limit: s.cfg.Batch, PerEndpoint: s.cfg.PerEndpoint,
+			EndLeases: s.reach.since(s.cfg.Now(), s.cfg.Policy.Timeout),
+		})
+		s.reach.note(err, s.cfg.Now())
+		if err != nil {
+			return fmt.Errorf("schedule: reconcile: %w", err)
+		}
+		for action, n := range found.Counts {
+			s.cfg.Metrics.reconciled.WithLabelValues(string(action)).Add(float64(n))
+		}
+		if err := s.say(ctx, found); err != nil {
+			return err
+		}
+		if !found.More {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
+	}
+}
+
+func (s *Scheduler) say(ctx context.Context, found store.Reconciled) error {
+	timers := make([]timer.Entry, len(found.Timers))
+	for i, d := range found.Timers {
+		timers[i] = timer.Entry{Endpoint: d.Endpoint, Delivery: d.Delivery, Attempt: d.Attempt, Due: d.DueAt}
+	}
+	s.set(ctx, timers)
+	if len(found.Due)+len(found.Endpoints) == 0 {
+		return nil
+	}
+	due := make([]wire.Due, len(found.Due))
+	for i, d := range found.Due {
+		due[i] = wire.Due{Delivery: d.Delivery, Endpoint: d.Endpoint, Attempt: d.Attempt, Due: d.DueAt}
+	}
+	endpoints := make([]wire.Endpoint, len(found.Endpoints))
+	now := s.cfg.Now()
+	for i, id := range found.Endpoints {
+		endpoints[i] = wire.Endpoint{Endpoint: id, Due: now}
+	}
+	return s.publish(ctx, wire.TypeOverdue, due, endpoints)
+}
+
+func (s *Scheduler) drain(ctx context.Context) error {
+	if s.cfg.Drain == nil {
+		return nil
+	}
+	n, err := s.cfg.Drain(ctx)
+	s.cfg.Metrics.drained.Add(float64(n))
+	if err != nil {
+		return fmt.Errorf("schedule: drain parked events: %w", err)
+	}
+	return nil
+}
+
+// house remembers when the house was kept last.
+type house struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+// turn reports whether it is time to keep house, and takes the turn.
+func (h *house) turn(now time.Time, every time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.last.IsZero() && now.Sub(h.last) < every {
+		return false
+	}
+	h.last = now
+	return true
+}
+
+func (s *Scheduler) housekeep(ctx context.Context) error {
+	if !s.house.turn(s.cfg.Now(), s.cfg.HousekeepEvery) {
+		return nil
+	}
+	kept, err := s.cfg.Store.Housekeep(ctx, s.cfg.Retention)
+	if err != nil {
+		return fmt.Errorf("schedule: housekeep: %w", err)
+	}
+	s.cfg.Metrics.housekept(kept)
+	return nil
+}
+
+func (s *Scheduler) takeStock(ctx context.Context) error {
+	stats, err := s.cfg.Store.Stats(ctx)
+	if err != nil {
+		return fmt.Errorf("schedule: take stock: %w", err)
+	}
+	s.cfg.Metrics.live.Set(float64(stats.Live))
+	s.cfg.Metrics.oldestDue.Set(stats.OldestDue.Seconds())
+	return nil
+}
+
+// reachability remembers since when the store has been reachable. After an outage the outcomes of attempts that ended
+// meanwhile are still on their way to it: a lease that is ended before they arrive makes a duplicate POST.
+type reachability struct {
+	mu   sync.Mutex
+	away bool
+	back time.Time // when it came back; zero when it never was away
+}
+
+func (r *reachability) note(err error, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case errors.Is(err, store.ErrUnavailable):
+		r.away = true
+	case err == nil && r.away:
+		r.away, r.back = false, now
+	}
+}
+
+// since reports whether the store has been reachable for at least d.
+func (r *reachability) since(now time.Time, d time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.away && (r.back.IsZero() || now.Sub(r.back) >= d)
+}
