@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/homing-hooks/homing/functions/local"
+	"github.com/homing-hooks/homing/pkg/config"
+	"github.com/homing-hooks/homing/pkg/dispatch"
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/store/postgres"
+	"github.com/homing-hooks/homing/pkg/webhook"
+)
+
+// rootDataDir is where root's embedded Homing is when nothing says otherwise: its Postgres runs as another user, who may
+// not pass through root's home.
+const rootDataDir = "/var/lib/homing"
+
+// app is what the commands share.
+type app struct {
+	tenant  string
+	output  string
+	dataDir string
+	ids     webhook.IDSource
+	environ []string
+}
+
+func newApp() *app { return &app{environ: os.Environ()} }
+
+func (a *app) root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "homing",
+		Short: "Homing delivers webhooks: signed, at least once, until they are answered",
+		Long: `Homing takes CloudEvents and POSTs each, signed, to every endpoint that subscribed, until it is answered.
+
+Start with "homing serve --demo". Settings are environment variables; docs/configuration.md lists them.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       local.Version(),
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if a.output != "text" && a.output != "json" {
+				return fmt.Errorf("--output %q is neither text nor json", a.output)
+			}
+			if a.dataDir == "" && os.Geteuid() == 0 && os.Getenv("HOMING_DATA_DIR")+os.Getenv("XDG_DATA_HOME") == "" {
+				a.dataDir = rootDataDir
+			}
+			if a.dataDir != "" {
+				a.environ = append(a.environ, "HOMING_DATA_DIR="+a.dataDir)
+			}
+			return nil
+		},
+	}
+	f := cmd.PersistentFlags()
+	f.StringVar(&a.tenant, "tenant", "default", "the tenant to act for")
+	f.StringVarP(&a.output, "output", "o", "text", "text or json")
+	f.StringVar(&a.dataDir, "data-dir", "", "where an embedded Homing keeps its data (HOMING_DATA_DIR)")
+	cmd.AddCommand(serveCommand(a), sendCommand(a), listenCommand(a), endpointCommand(a), deliveryCommand(a),
+		keyCommand(a), migrateCommand(a))
+	return cmd
+}
+
+// config reads and validates the settings of a Homing in one process, which the commands belong to.
+func (a *app) config() (*config.Config, error) { return config.Load(config.FunctionLocal, a.environ) }
+
+// withStore opens the database directly, calls f and closes it.
+func (a *app) withStore(ctx context.Context, f func(context.Context, store.Store) error) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	if cfg.Mode() == config.ModeEmbedded {
+		if err := findEmbedded(cfg); err != nil {
+			return err
+		}
+	}
+	keyring, err := local.Keyring(cfg)
+	if err != nil {
+		return err
+	}
+	s, err := postgres.Open(ctx, cfg.Database(), postgres.Options{
+		Policy: cfg.WebhookPolicy(), Keyring: keyring, MaxConns: 2, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	defer s.Close()
+	err = f(ctx, s)
+	if errors.Is(err, store.ErrUnavailable) {
+		return fmt.Errorf("the database cannot be reached: %w\nstart one with `homing serve`, or set DATABASE_URL to one "+
+			"that `homing migrate` has prepared", err)
+	}
+	return err
+}
+
+// explain says what a store's error means for a thing that a person named.
+func (a *app) explain(err error, thing string) error {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("there is no %s (for tenant %q; --tenant names another)", thing, a.tenant)
+	case errors.Is(err, store.ErrConflict):
+		return fmt.Errorf("%s cannot be changed so just now: %w", thing, err)
+	default:
+		return err
+	}
+}
+
+// checkURL refuses what could never be delivered to.
+func (a *app) checkURL(raw string) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	guard, err := local.Guard(cfg)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(raw, "http://") && !cfg.Deliver.AllowHTTP && !cfg.LoopbackAllowed() {
+		return errors.New("must be https://; HOMING_ALLOW_HTTP=true allows http://, which sends payloads in clear")
+	}
+	return dispatch.ValidateURL(raw, guard)
+}
+
+// The files of an embedded Homing in its data directory.
+const (
+	fileAPIKey         = "api-key"
+	fileEncryptionKeys = "encryption-keys"
+	fileDatabaseURL    = "database-url"
+	fileAddress        = "address"
+)
+
+// readFile reads one of those files; "" when it is not there.
+func readFile(dir, name string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(b)), err
+}
+
+// findEmbedded fills in what an embedded Homing has written into its data directory.
+func findEmbedded(cfg *config.Config) error {
+	dir := cfg.DataDirectory()
+	url, err := readFile(dir, fileDatabaseURL)
+	if err != nil {
+		return err
+	}
+	if url == "" {
+		return fmt.Errorf("there is no Homing in %s yet: start one with `homing serve`, or set DATABASE_URL", dir)
+	}
+	keys, err := readFile(dir, fileEncryptionKeys)
+	if err != nil {
+		return err
+	}
+	return cfg.Embed(url, keys)
+}
