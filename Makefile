@@ -1,0 +1,87 @@
+# `make help` lists what there is. Everything it installs stays in .dev/ (except Debian packages, see hack/services.sh).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+PKG ?= ./...
+GOLANGCI_VERSION := 2.15.0
+GOLANGCI := .dev/bin/golangci-lint-$(GOLANGCI_VERSION)
+FUZZTIME ?= 10s
+BENCH ?= .
+BENCHTIME ?= 1s
+
+# Packages of tests run two at a time: they share one Postgres, and some tests measure time.
+TEST := $(GO) test -p 2
+# The tests use what `hack/services.sh up` found or started, also when the shell has other TEST_* variables.
+WITH_SERVICES = hack/services.sh up && eval "$$(hack/services.sh env)" &&
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Run Homing in one process with a demo receiver: no configuration needed
+	$(GO) run ./cmd/homing serve --demo
+
+.PHONY: build
+build: ## Build all binaries into bin/
+	mkdir -p bin
+	$(GO) build -trimpath -o bin/ ./cmd/... $$($(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./functions/...)
+
+.PHONY: test
+test: ## Start the services, then run all tests (PKG=./pkg/store/... for some)
+	$(WITH_SERVICES) $(TEST) -timeout 10m $(PKG)
+
+.PHONY: race
+race: ## Run all tests with the race detector
+	$(WITH_SERVICES) $(TEST) -race -timeout 15m $(PKG)
+
+.PHONY: lint
+lint: $(GOLANGCI) ## Check format, go vet and golangci-lint (with the layer rules)
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet $(PKG)
+	$(GOLANGCI) run $(PKG)
+
+# Built from source through the module proxy, because its releases may be out of reach; 2 to 3 minutes, once.
+$(GOLANGCI):
+	mkdir -p .dev/bin
+	GOBIN="$(CURDIR)/.dev/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION)
+	mv .dev/bin/golangci-lint $@
+
+.PHONY: bench
+bench: ## Run benchmarks (BENCH=regexp PKG=./pkg/timer/... BENCHTIME=1s)
+	$(WITH_SERVICES) $(TEST) -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -timeout 30m $(PKG)
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## Fuzz every target for a moment (FUZZTIME=10s)
+	@git grep -l --untracked '^func Fuzz' -- '*_test.go' | while read -r file; do \
+	  sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file" | while read -r target; do \
+	    echo "$$target in $$(dirname "$$file")"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null; \
+	  done; \
+	done
+
+.PHONY: verify
+verify: lint ## All that should be run before a release; takes long
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+	$(MAKE) build
+	$(WITH_SERVICES) $(TEST) -race -count=1 -shuffle=on -timeout 30m ./...
+	$(MAKE) fuzz-smoke FUZZTIME=60s
+	$(MAKE) bench BENCHTIME=1x
+
+.PHONY: services
+services: ## Start Postgres, Redis and RabbitMQ for the tests
+	hack/services.sh up
+	hack/services.sh status
+
+.PHONY: services-down
+services-down: ## Stop them; their data stays
+	hack/services.sh down
+
+.PHONY: clean
+clean: ## Stop the services and remove everything that was built or made here
+	hack/services.sh wipe
+	rm -rf bin .dev
