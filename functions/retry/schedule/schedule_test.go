@@ -1,0 +1,293 @@
+package schedule_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/homing-hooks/homing/functions/retry/schedule"
+	"github.com/homing-hooks/homing/pkg/store"
+	timermemory "github.com/homing-hooks/homing/pkg/timer/memory"
+	"github.com/homing-hooks/homing/pkg/webhook"
+	"github.com/homing-hooks/homing/pkg/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeStore gives what it is told, and notes what it is asked.
+type fakeStore struct {
+	mu    sync.Mutex
+	found []store.Reconciled
+	err   error
+	asked []store.ReconcileRequest
+	kept  int
+}
+
+func (f *fakeStore) Reconcile(_ context.Context, r store.ReconcileRequest) (store.Reconciled, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, r)
+	if f.err != nil || len(f.found) == 0 {
+		return store.Reconciled{}, f.err
+	}
+	next := f.found[0]
+	f.found = f.found[1:]
+	return next, nil
+}
+
+func (f *fakeStore) Housekeep(context.Context, store.Retention) (store.Housekept, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept++
+	return store.Housekept{}, nil
+}
+
+func (f *fakeStore) Stats(context.Context) (store.Stats, error) { return store.Stats{}, nil }
+
+// said is a hint that was published, and when.
+type said struct {
+	at        time.Time
+	kind      string
+	due       []wire.Due
+	endpoints []wire.Endpoint
+}
+
+// bundle is retry over the memory timers, inside a bubble of fake time.
+type bundle struct {
+	store     *fakeStore
+	timers    *timermemory.Timer
+	scheduler *schedule.Scheduler
+
+	mu     sync.Mutex
+	said   []said
+	failed int // publications to fail
+}
+
+var errBus = errors.New("the bus is away")
+
+func setup(t *testing.T, change ...func(*schedule.Config)) *bundle {
+	t.Helper()
+	b := &bundle{store: &fakeStore{}, timers: timermemory.New()}
+	cfg := schedule.Config{
+		Store: b.store, Timers: b.timers, Publish: b.publish, Now: time.Now, Policy: webhook.DefaultPolicy(),
+		Log: slog.New(slog.DiscardHandler), Metrics: schedule.NewMetrics(prometheus.NewRegistry()),
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	b.scheduler = schedule.New(cfg)
+	return b
+}
+
+func (b *bundle) publish(_ context.Context, kind string, due []wire.Due, endpoints []wire.Endpoint) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failed > 0 {
+		b.failed--
+		return errBus
+	}
+	b.said = append(b.said, said{at: time.Now(), kind: kind, due: due, endpoints: endpoints})
+	return nil
+}
+
+func (b *bundle) hints() []said {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]said(nil), b.said...)
+}
+
+// run runs the firing until the test ends.
+func (b *bundle) run(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.scheduler.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+}
+
+func due(n byte, in time.Duration) wire.Due {
+	return wire.Due{Delivery: webhook.ID{15: n}, Endpoint: webhook.ID{0: 1}, Attempt: 1, Due: time.Now().Add(in)}
+}
+
+func rescheduled(d ...wire.Due) wire.Hint {
+	return wire.Hint{Type: wire.TypeRescheduled, Deliveries: d}
+}
+
+func TestTimers(t *testing.T) {
+	t.Parallel()
+
+	t.Run("FireAtTheirTimeInTheirOrder", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			b.run(t)
+			start := time.Now()
+			require.NoError(t, b.scheduler.Rescheduled(t.Context(), rescheduled(due(2, 5*time.Second))))
+			synctest.Wait()
+			require.NoError(t, b.scheduler.Rescheduled(t.Context(), rescheduled(due(1, time.Second))))
+			<-time.After(10 * time.Second)
+			got := b.hints()
+			require.Len(t, got, 2)
+			require.Equal(t, byte(1), got[0].due[0].Delivery[15], "a timer set later that is due earlier wakes the firing")
+			require.Equal(t, start.Add(time.Second), got[0].at)
+			require.Equal(t, start.Add(5*time.Second), got[1].at)
+			require.Equal(t, wire.TypeDue, got[0].kind)
+			require.Equal(t, 1, got[0].due[0].Attempt)
+			n, err := b.timers.Len(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, n)
+		})
+	})
+
+	t.Run("BeyondTheHorizonWaitInTheStore", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			require.NoError(t, b.scheduler.Rescheduled(t.Context(), rescheduled(due(1, time.Hour), due(2, time.Minute))))
+			n, err := b.timers.Len(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+		})
+	})
+
+	t.Run("AHintIsOutBeforeItsTimerIsGone", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			b.failed = 1
+			b.run(t)
+			require.NoError(t, b.scheduler.Rescheduled(t.Context(), rescheduled(due(1, time.Second))))
+			<-time.After(2 * time.Second)
+			require.Empty(t, b.hints())
+			n, err := b.timers.Len(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 1, n, "the bus was away: the timer is kept")
+			<-time.After(time.Minute)
+			require.Len(t, b.hints(), 1)
+		})
+	})
+
+	t.Run("AnEndpointsTimerNamesTheEndpoint", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			b.run(t)
+			e := wire.Endpoint{Endpoint: webhook.ID{0: 9}, Due: time.Now().UTC().Add(time.Second)}
+			require.NoError(t, b.scheduler.Rescheduled(t.Context(), wire.Hint{Endpoints: []wire.Endpoint{e}}))
+			<-time.After(2 * time.Second)
+			require.Len(t, b.hints(), 1)
+			require.Equal(t, []wire.Endpoint{e}, b.hints()[0].endpoints)
+			require.Empty(t, b.hints()[0].due)
+		})
+	})
+
+	t.Run("HoldGoesOnWhileTimersComeDueBeforeTheNextTick", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			start := time.Now()
+			require.NoError(t, b.scheduler.Rescheduled(t.Context(), rescheduled(due(1, 20*time.Second), due(2, 2*time.Minute))))
+			b.scheduler.Hold(t.Context(), time.Minute)
+			require.Len(t, b.hints(), 1)
+			require.Equal(t, 20*time.Second, time.Since(start), "what is due after the next tick is not waited for")
+		})
+	})
+}
+
+func TestTick(t *testing.T) {
+	t.Parallel()
+
+	t.Run("ReconcilesUntilNothingIsOverdueAndSaysWhatItFound", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			item := store.Due{ClaimItem: store.ClaimItem{Delivery: webhook.ID{15: 1}, Attempt: 2}, DueAt: time.Now()}
+			soon := store.Due{ClaimItem: store.ClaimItem{Delivery: webhook.ID{15: 2}}, DueAt: time.Now().Add(time.Minute)}
+			b.store.found = []store.Reconciled{
+				{Due: []store.Due{item}, More: true},
+				{Timers: []store.Due{soon}, Endpoints: []webhook.ID{{0: 7}}},
+			}
+			require.NoError(t, b.scheduler.Tick(t.Context()))
+			got := b.hints()
+			require.Len(t, got, 2)
+			require.Equal(t, wire.TypeOverdue, got[0].kind)
+			require.Equal(t, item.Delivery, got[0].due[0].Delivery)
+			require.Equal(t, 2, got[0].due[0].Attempt)
+			require.Equal(t, webhook.ID{0: 7}, got[1].endpoints[0].Endpoint)
+			n, err := b.timers.Len(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+		})
+	})
+
+	t.Run("EndsNoLeaseUntilTheStoreWasBackForOneAttempt", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			require.NoError(t, b.scheduler.Reconcile(t.Context()))
+			b.store.err = store.ErrUnavailable
+			require.ErrorIs(t, b.scheduler.Reconcile(t.Context()), store.ErrUnavailable)
+			b.store.err = nil
+			require.NoError(t, b.scheduler.Reconcile(t.Context()))
+			require.NoError(t, b.scheduler.Reconcile(t.Context()))
+			<-time.After(webhook.DefaultPolicy().Timeout)
+			require.NoError(t, b.scheduler.Reconcile(t.Context()))
+			var ends []bool
+			for _, r := range b.store.asked {
+				ends = append(ends, r.EndLeases)
+			}
+			require.Equal(t, []bool{true, true, false, false, true}, ends)
+		})
+	})
+
+	t.Run("GoesOnWithTheRestWhenAPartFails", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			drained := 0
+			b := setup(t, func(c *schedule.Config) {
+				c.Drain = func(context.Context) (int, error) { drained++; return 3, errBus }
+			})
+			require.NoError(t, b.timers.Close())
+			require.ErrorIs(t, b.scheduler.Tick(t.Context()), errBus)
+			require.Equal(t, 1, drained)
+			require.Len(t, b.store.asked, 1)
+			require.Equal(t, 1, b.store.kept)
+		})
+	})
+
+	t.Run("KeepsHouseOnceAnHour", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			for range 121 {
+				require.NoError(t, b.scheduler.Tick(t.Context()))
+				<-time.After(time.Minute)
+			}
+			require.Equal(t, 3, b.store.kept)
+		})
+	})
+}
+
+func TestWithoutTimersNothingFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		require.NoError(t, b.timers.Close())
+		require.NoError(t, b.scheduler.Rescheduled(t.Context(), rescheduled(due(1, time.Second))),
+			"a hint is not asked for again: the reconciler finds the delivery")
+	})
+}
