@@ -8,8 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// keepHeaders returns the headers of an answer that go into its record: in the order of their names, as many as fit. Those
-// that set cookies, which are credentials of a kind, are left out. Values are valid UTF-8 without control characters.
+// keepHeaders returns the headers of an answer that go into its record: in the order of their names, as many as fit.
+// Those that set cookies, which are credentials of a kind, are left out. Values are valid UTF-8 without control
+// characters.
 func keepHeaders(h http.Header) map[string]string {
 	if len(h) == 0 {
 		return nil
@@ -64,7 +65,8 @@ func clean(value string, n int) string {
 }
 
 // keepBody reads an answer's body up to the bound and returns its beginning. A body that ends in time leaves the
-// connection for the next attempt; any other is closed by the caller, and with it the connection (HTTP/2: the stream).
+// connection for the next attempt; any other is closed by the caller, and with it the connection (HTTP/2: the
+// stream).
 func (d *Dispatcher) keepBody(res *http.Response) []byte {
 	// After 101 the body is the connection itself, and would be read for ever.
 	if res.StatusCode == http.StatusSwitchingProtocols || res.Body == http.NoBody {

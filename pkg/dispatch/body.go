@@ -57,15 +57,16 @@ func encode(e *webhook.Event, f webhook.BodyFormat) (payload, error) {
 	}
 }
 
-// encodeStructured writes an event in the JSON format of CloudEvents 1.0.2. Data that is declared to be JSON and is, is
-// put in as it came; text becomes a string; everything else, JSON that is none included, becomes data_base64. Each comes
-// out byte for byte at the receiver (see dataKind for what is text). Extensions keep their types and are sorted.
+// encodeStructured writes an event in the JSON format of CloudEvents 1.0.2. Data that is declared to be JSON and is,
+// is put in as it came; text becomes a string; everything else, JSON that is none included, becomes data_base64. Each
+// comes out byte for byte at the receiver (see dataKind for what is text). Extensions keep their types and are
+// sorted.
 //
-// JSON of other types than application/json and text/json ("+json") becomes data_base64 as well, which the format leaves
-// to us (section 3.1.1): the Go SDK refuses to read it as data, and every SDK reads data_base64.
+// JSON of other types than application/json and text/json ("+json") becomes data_base64 as well, which the format
+// leaves to us (section 3.1.1): the Go SDK refuses to read it as data, and every SDK reads data_base64.
 func encodeStructured(e *webhook.Event) ([]byte, error) {
 	kind := kindOf(e)
-	if media := mediaType(e); kind == dataJSON && media != "" && media != "application/json" && media != "text/json" {
+	if kind == dataJSON && !plainJSON(e.DataType) {
 		kind = dataBinary
 	}
 	b := make([]byte, 0, 512+encodedSize(kind, len(e.Data)))
@@ -103,9 +104,9 @@ func encodeStructured(e *webhook.Event) ([]byte, error) {
 }
 
 // encodeStandard writes the plain body of Standard Webhooks 1.0.0 ("Payload structure"): the type, when the event
-// happened (or was accepted, where the producer did not say) and the data. Data that is no JSON becomes a string: text as
-// it is, anything else in base64 (RFC 4648, section 4); no data becomes null. Which of the two a string is does not show,
-// so endpoints that want bytes should choose another format.
+// happened (or was accepted, where the producer did not say) and the data. Data that is no JSON becomes a string:
+// text as it is, anything else in base64 (RFC 4648, section 4); no data becomes null. Which of the two a string is
+// does not show, so endpoints that want bytes should choose another format.
 func encodeStandard(e *webhook.Event) []byte {
 	kind := kindOf(e)
 	happened := e.Time
@@ -138,7 +139,8 @@ func kindOf(e *webhook.Event) dataKind {
 	if len(e.Data) == 0 {
 		return dataNone
 	}
-	media := strings.ToLower(mediaType(e))
+	media, _, _ := strings.Cut(e.DataType, ";")
+	media = strings.ToLower(strings.TrimSpace(media))
 	switch {
 	case !utf8.Valid(e.Data):
 		return dataBinary
@@ -156,10 +158,13 @@ func kindOf(e *webhook.Event) dataKind {
 	}
 }
 
-// mediaType returns the declared type without its parameters.
-func mediaType(e *webhook.Event) string {
-	media, _, _ := strings.Cut(e.DataType, ";")
-	return strings.TrimSpace(media)
+// plainJSON reports whether the Go SDK takes data of a type for JSON: it is particular about case and white space.
+func plainJSON(dataType string) bool {
+	media, _, parameters := strings.Cut(dataType, ";")
+	if parameters {
+		media = strings.TrimSpace(media)
+	}
+	return media == "" || media == "application/json" || media == "text/json"
 }
 
 // encodedSize guesses generously how long data becomes, so that the body is allocated once.
@@ -217,8 +222,8 @@ func appendTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, t
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends a JSON string (RFC 8259, section 7). Only what must be escaped is; bytes that are no UTF-8 become
-// U+FFFD, and U+2028 and U+2029 are escaped for receivers that run the document as JavaScript.
+// appendString appends a JSON string (RFC 8259, section 7). Only what must be escaped is; bytes that are no UTF-8
+// become U+FFFD, and U+2028 and U+2029 are escaped for receivers that run the document as JavaScript.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	start := 0
@@ -263,8 +268,8 @@ func appendEscape(b []byte, c byte) []byte {
 	}
 }
 
-// validExtension reports whether a name may be one of an extension (CloudEvents 1.0.2, "Naming conventions"): not that of
-// another member, which the document would then have twice.
+// validExtension reports whether a name may be one of an extension (CloudEvents 1.0.2, "Naming conventions"): not
+// that of another member, which the document would then have twice.
 func validExtension(name string) bool {
 	switch name {
 	case "", "specversion", "id", "source", "type", "subject", "datacontenttype", "dataschema", "time", "data":

@@ -31,8 +31,8 @@ const (
 	maxKeptHeaderBytes   = 4 << 10 // names and values together
 )
 
-// HTTP/2 would let each peer send megabytes ahead of what is read. It must hold what is read of an answer, and is what a
-// stream can cost in memory.
+// HTTP/2 would let each peer send megabytes ahead of what is read: 4 MiB a stream, 1 GiB a connection. The windows are
+// what an answer that is not read can cost in memory.
 const (
 	streamWindow     = 128 << 10
 	connectionWindow = 1 << 20
@@ -51,21 +51,22 @@ type Config struct {
 	Resolver *net.Resolver
 	// RootCAs are the authorities that certificates must come from. Default: the system's.
 	RootCAs *x509.CertPool
-	// Proxy sends everything through a proxy (http, https or socks5), which resolves names in our stead: from then on it is
-	// the proxy that must keep POSTs away from private networks. The guard still refuses addresses written in URLs, and the
-	// proxy itself is called whatever the guard says. Default: none, and the environment's HTTP_PROXY is not asked.
+	// Proxy sends everything through a proxy (http, https or socks5), which resolves names in our stead: from then on
+	// it is the proxy that must keep POSTs away from private networks. The guard still refuses addresses written in
+	// URLs, and the proxy itself is called whatever the guard says. Default: none, and the environment's HTTP_PROXY
+	// is not asked.
 	Proxy *url.URL
 	// Timeout bounds a whole attempt, for endpoints without a timeout of their own. Default: 20 s.
 	Timeout time.Duration
-	// ConnectTimeout bounds resolving the name and connecting, TLSTimeout the handshake (5 s each), FirstByteTimeout the
-	// time from the end of the request to the end of the answer's headers (15 s). Timeout holds besides.
+	// ConnectTimeout bounds resolving the name and connecting, TLSTimeout the handshake (5 s each), FirstByteTimeout
+	// the time from the end of the request to the end of the answer's headers (15 s). Timeout holds besides.
 	ConnectTimeout, TLSTimeout, FirstByteTimeout time.Duration
-	// IdleTimeout is how long a connection is kept for the next attempt; default 90 s. IdlePerHost (100) and Idle (1,000)
-	// bound how many are kept. How many are open is not bounded here: that is the number of slots.
+	// IdleTimeout is how long a connection is kept for the next attempt; default 90 s. IdlePerHost (100) and Idle
+	// (1,000) bound how many are kept. How many are open is not bounded here: that is the number of slots.
 	IdleTimeout       time.Duration
 	IdlePerHost, Idle int
-	// KeepBody is how many bytes of an answer's body are kept (16 KiB). ReadBody is how many are read (64 KiB), so that the
-	// connection can be used again; with more to come it is closed instead. ReadBody is at least KeepBody.
+	// KeepBody is how many bytes of an answer's body are kept (16 KiB). ReadBody is how many are read (64 KiB), so
+	// that the connection can be used again; with more to come it is closed instead. ReadBody is at least KeepBody.
 	KeepBody, ReadBody int
 }
 

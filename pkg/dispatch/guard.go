@@ -27,11 +27,12 @@ const MaxPrefixes = 1024
 type GuardConfig struct {
 	// Deny is refused whatever else is said: the ranges of a cluster that look public. Default: none.
 	Deny []netip.Prefix
-	// Allow is let through although it is not public: 10.0.0.0/8 for receivers in one's own network, say. An address that
-	// serves a cloud's metadata is let through only by a prefix of that one address, never by a wider one. Where a prefix
-	// of IPv6 carries IPv4 addresses (NAT64, say) the IPv4 address inside must pass as well. Default: none.
+	// Allow is let through although it is not public: 10.0.0.0/8 for receivers in one's own network, say. An address
+	// that serves a cloud's metadata is let through only by a prefix of that one address, never by a wider one. Where
+	// a prefix of IPv6 carries IPv4 addresses (NAT64, say) the IPv4 address inside must pass as well. Default: none.
 	Allow []netip.Prefix
-	// AllowPorts are let through although they belong to other protocols than HTTP; see the package comment. Default: none.
+	// AllowPorts are let through although they belong to other protocols than HTTP; see the package comment. Default:
+	// none.
 	AllowPorts []uint16
 }
 
@@ -59,25 +60,6 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	return &Guard{deny: deny, allow: allow, ports: ports}, nil
 }
 
-// ParsePrefixes reads prefixes ("10.0.0.0/8") and single addresses ("10.1.2.3"), as settings hold them. Errors: a text
-// that is neither, which is named.
-func ParsePrefixes(texts []string) ([]netip.Prefix, error) {
-	prefixes := make([]netip.Prefix, 0, len(texts))
-	for _, text := range texts {
-		text = strings.TrimSpace(text)
-		if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
-			prefixes = append(prefixes, netip.PrefixFrom(addr, addr.BitLen()))
-			continue
-		}
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("dispatch: %q is neither an address nor a prefix like 10.0.0.0/8", text)
-		}
-		prefixes = append(prefixes, prefix)
-	}
-	return prefixes, nil
-}
-
 // normalize writes prefixes in one way: masked, and IPv4 as IPv4 however it was written.
 func normalize(setting string, prefixes []netip.Prefix) ([]netip.Prefix, error) {
 	if len(prefixes) > MaxPrefixes {
@@ -96,8 +78,8 @@ func normalize(setting string, prefixes []netip.Prefix) ([]netip.Prefix, error) 
 	return out, nil
 }
 
-// blocked is a refusal. Its text is for the owner of the endpoint, and names neither the URL nor the address: whoever can
-// make names resolve would learn the addresses inside our network from it.
+// blocked is a refusal. Its text is for the owner of the endpoint, and names neither the URL nor the address: whoever
+// can make names resolve would learn the addresses inside our network from it.
 func blocked(reason string) error {
 	return &outcome.Error{Outcome: webhook.OutcomeBlocked, Text: reason, Err: outcome.ErrBlocked}
 }

@@ -50,9 +50,15 @@ func TestHostileEndpoints(t *testing.T) {
 		"ClosedInTheHeaders": {
 			serve: answering("HTTP/1.1 200 OK\r\nContent-Le"), outcome: webhook.OutcomeProtocol,
 		},
-		"NotHTTP":          {serve: answering("SSH-2.0-OpenSSH_9.9\r\n\r\n"), outcome: webhook.OutcomeProtocol, detail: "HTTP"},
-		"BadHeader":        {serve: answering("HTTP/1.1 200 OK\r\nno colon\r\n\r\n"), outcome: webhook.OutcomeProtocol},
-		"TwoLengths":       {serve: answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), outcome: webhook.OutcomeProtocol},
+		"NotHTTP": {
+			serve:   answering("SSH-2.0-OpenSSH_9.9\r\n\r\n"),
+			outcome: webhook.OutcomeProtocol, detail: "HTTP",
+		},
+		"BadHeader": {serve: answering("HTTP/1.1 200 OK\r\nno colon\r\n\r\n"), outcome: webhook.OutcomeProtocol},
+		"TwoLengths": {
+			serve:   answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+			outcome: webhook.OutcomeProtocol,
+		},
 		"StatusNotANumber": {serve: answering("HTTP/1.1 2x0 OK\r\n\r\n"), outcome: webhook.OutcomeProtocol},
 		"EndlessInformation": {
 			serve:   answering(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n", 5000)),
@@ -156,7 +162,10 @@ func TestHostileEndpoints(t *testing.T) {
 		},
 		"PrivateAddress":  {serve: at("http://10.0.0.1/"), outcome: webhook.OutcomeBlocked, detail: SettingAllowAddresses},
 		"MetadataService": {serve: at("http://169.254.169.254/"), outcome: webhook.OutcomeBlocked, detail: "metadata"},
-		"PortOfMail":      {serve: at("http://receiver.test:25/"), outcome: webhook.OutcomeBlocked, detail: SettingAllowPorts},
+		"PortOfMail": {
+			serve:   at("http://receiver.test:25/"),
+			outcome: webhook.OutcomeBlocked, detail: SettingAllowPorts,
+		},
 		"UserInformation": {serve: at("http://user:hunter2@127.0.0.1/"), outcome: webhook.OutcomeConfig, detail: "user name"},
 		"NotAURL":         {serve: at("http://%zz.hunter2/"), outcome: webhook.OutcomeConfig, detail: "not a URL"},
 		"NoSecret": {
@@ -298,7 +307,9 @@ func TestBodiesAreReadWithinBounds(t *testing.T) {
 		})
 		s := setup(t)
 		s.request.Endpoint.URL = r.URL
-		for n, c := range []struct{ size, conns int }{{0, 1}, {10, 1}, {DefaultReadBody, 1}, {DefaultReadBody + 9, 1}, {0, 2}} {
+		for n, c := range []struct{ size, conns int }{
+			{0, 1}, {10, 1}, {DefaultReadBody, 1}, {DefaultReadBody + 9, 1}, {0, 2},
+		} {
 			size.Store(int64(c.size))
 			a := s.Send(context.Background(), s.request).Attempt
 			require.Equal(t, webhook.OutcomeSuccess, a.Outcome)
@@ -337,7 +348,10 @@ func TestHTTP2KeepsTheSameBounds(t *testing.T) {
 
 func TestHeadersAreKeptWithinBounds(t *testing.T) {
 	t.Parallel()
-	h := http.Header{"Set-Cookie": {"session=1"}, "A-Many": {"1", "2"}, "B-Bad": {"a\x00\xff\u0085b"}, "C-Long": {strings.Repeat("é", 5000)}}
+	h := http.Header{
+		"Set-Cookie": {"session=1"}, "A-Many": {"1", "2"}, "B-Bad": {"a\x00\xff\u0085b"},
+		"C-Long": {strings.Repeat("é", 5000)},
+	}
 	for i := range 100 {
 		h.Set(fmt.Sprintf("X-%03d", i), "v")
 	}

@@ -45,11 +45,20 @@ func newGuard(tb testing.TB, c GuardConfig) *Guard {
 	return g
 }
 
+// prefixes reads prefixes and single addresses.
 func prefixes(tb testing.TB, texts ...string) []netip.Prefix {
 	tb.Helper()
-	p, err := ParsePrefixes(texts)
-	require.NoError(tb, err)
-	return p
+	out := make([]netip.Prefix, len(texts))
+	for i, text := range texts {
+		if addr, err := netip.ParseAddr(text); err == nil {
+			out[i] = netip.PrefixFrom(addr, addr.BitLen())
+			continue
+		}
+		prefix, err := netip.ParsePrefix(text)
+		require.NoError(tb, err)
+		out[i] = prefix
+	}
+	return out
 }
 
 func newRequest(tb testing.TB) Request {

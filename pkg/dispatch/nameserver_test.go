@@ -96,7 +96,8 @@ func (s *nameserver) answer(query dnsmessage.Message) (dnsmessage.Message, bool)
 		header := dnsmessage.ResourceHeader{Name: question.Name, Type: question.Type, Class: dnsmessage.ClassINET}
 		switch {
 		case addr.Is4() && question.Type == dnsmessage.TypeA:
-			answer.Answers = append(answer.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.AResource{A: addr.As4()}})
+			answer.Answers = append(answer.Answers,
+				dnsmessage.Resource{Header: header, Body: &dnsmessage.AResource{A: addr.As4()}})
 		case addr.Is6() && question.Type == dnsmessage.TypeAAAA:
 			answer.Answers = append(answer.Answers,
 				dnsmessage.Resource{Header: header, Body: &dnsmessage.AAAAResource{AAAA: addr.As16()}})

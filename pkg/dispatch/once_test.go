@@ -18,8 +18,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// TestAnAttemptIsSentOnce makes attempts against servers that close kept connections at the worst moments, where net/http
-// likes to send again, and counts how often each attempt arrived.
+// TestAnAttemptIsSentOnce makes attempts against servers that close kept connections at the worst moments, where
+// net/http likes to send again, and counts how often each attempt arrived.
 func TestAnAttemptIsSentOnce(t *testing.T) {
 	t.Parallel()
 	for name, misbehave := range map[string]func(c *net.TCPConn, r *bufio.Reader, seen func(*http.Request)){

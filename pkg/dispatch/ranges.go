@@ -64,8 +64,8 @@ var specials = []special{
 	is("ff00::/8", "multicast (RFC 4291, section 2.7)"),
 }
 
-// globalUnicast is all of IPv6 that has been given out for use on the public internet (RFC 4291, section 2.4, and IANA's
-// IPv6 address space registry); what lies outside is refused, known or not.
+// globalUnicast is all of IPv6 that has been given out for use on the public internet (RFC 4291, section 2.4, and
+// IANA's IPv6 address space registry); what lies outside is refused, known or not.
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
 func is(prefix, what string) special {
@@ -89,8 +89,8 @@ func lookUp(addr netip.Addr) (special, bool) {
 	return special{}, false
 }
 
-// carriers are the ranges of IPv6 that carry an IPv4 address, and at which byte. In 64:ff9b:1::/48 the place is for each
-// network to choose; the prefix of 96 bits is the one in use (RFC 6052, section 2.2).
+// carriers are the ranges of IPv6 that carry an IPv4 address, and at which byte. In 64:ff9b:1::/48 the place is for
+// each network to choose; the prefix of 96 bits is the one in use (RFC 6052, section 2.2).
 var carriers = []struct {
 	prefix   netip.Prefix
 	at       int
@@ -125,8 +125,8 @@ func embedded(addr netip.Addr) (netip.Addr, bool) {
 }
 
 // refusedPorts are the ports that the Fetch standard keeps browsers from ("port blocking",
-// https://fetch.spec.whatwg.org/#port-blocking), and those of stores, brokers and cluster agents, which people expose by
-// mistake and which do harm on a well-aimed POST.
+// https://fetch.spec.whatwg.org/#port-blocking), and those of stores, brokers and cluster agents, which people expose
+// by mistake and which do harm on a well-aimed POST.
 var refusedPorts = []uint16{
 	1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111,
 	113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548,

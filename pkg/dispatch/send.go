@@ -15,7 +15,8 @@ import (
 type Result struct {
 	// Attempt is complete, ready for the record.
 	Attempt webhook.Attempt
-	// RetryAfter is how long the answer asked to wait, at most outcome.MaxRetryAfter; 0 when it did not ask, or succeeded.
+	// RetryAfter is how long the answer asked to wait, at most outcome.MaxRetryAfter; 0 when it did not ask, or
+	// succeeded.
 	RetryAfter time.Duration
 }
 

@@ -230,8 +230,8 @@ func TestCloudEventsSDKDecodesWhatIsSent(t *testing.T) {
 	}
 }
 
-// decode reads a POST with the SDK. Its reader does not decode percent signs, which the HTTP binding has since 1.0 asked
-// receivers to do (section 3.1.3.2), so that is done before.
+// decode reads a POST with the SDK. Its reader does not decode percent signs, which the HTTP binding has since 1.0
+// asked receivers to do (section 3.1.3.2), so that is done before.
 func decode(t *testing.T, got received) *ce.Event {
 	t.Helper()
 	for name := range got.header {
@@ -277,10 +277,13 @@ func TestSendCarriesTheTrace(t *testing.T) {
 		stored        webhook.Trace
 		parent, state string
 	}{
-		"OfTheEvent":     {context.Background(), stored, stored.Parent, "a=b"},
-		"OfTheSpanFirst": {trace.ContextWithSpanContext(context.Background(), span), stored, "00-01" + strings.Repeat("0", 30) + "-02" + strings.Repeat("0", 14) + "-00", ""},
-		"None":           {context.Background(), webhook.Trace{}, "", ""},
-		"NotWhatBreaks":  {context.Background(), webhook.Trace{Parent: "00-1\r\nX-Evil: 1", State: "a=b"}, "", ""},
+		"OfTheEvent": {context.Background(), stored, stored.Parent, "a=b"},
+		"OfTheSpanFirst": {
+			trace.ContextWithSpanContext(context.Background(), span), stored,
+			"00-01" + strings.Repeat("0", 30) + "-02" + strings.Repeat("0", 14) + "-00", "",
+		},
+		"None":          {context.Background(), webhook.Trace{}, "", ""},
+		"NotWhatBreaks": {context.Background(), webhook.Trace{Parent: "00-1\r\nX-Evil: 1", State: "a=b"}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

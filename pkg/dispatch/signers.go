@@ -11,9 +11,9 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// signers keeps the signers of the endpoints sent to lately: making one costs as much as signing, or several times that
-// with Ed25519, whose keys are checked. An endpoint has one place, found by a random byte of its id, and loses it to the
-// next that has the same; places are compared by the keys themselves, so a changed secret is never missed.
+// signers keeps the signers of the endpoints sent to lately: making one costs as much as signing, or several times
+// that with Ed25519, whose keys are checked. An endpoint has one place, found by a random byte of its id, and loses
+// it to the next that has the same; places are compared by the keys themselves, so a changed secret is never missed.
 type signers [256]atomic.Pointer[keptSigner]
 
 type keptSigner struct {

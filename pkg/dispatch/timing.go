@@ -9,8 +9,9 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// timing notes when the phases of an attempt begin and end, in nanoseconds since its start; 0 means not yet. Its fields
-// are atomic because net/http may go on with a connection, and say so, after the attempt has ended with another one.
+// timing notes when the phases of an attempt begin and end, in nanoseconds since its start; 0 means not yet. Its
+// fields are atomic because net/http may go on with a connection, and say so, after the attempt has ended with
+// another one.
 type timing struct {
 	start                      time.Time
 	lookup, connect, handshake span

@@ -22,8 +22,8 @@ const (
 	MaxHeaderBytes      = 16384 // names and values of all headers together
 )
 
-// FieldError names what is wrong with an endpoint, for whoever registers it. Its text holds no URL and no header's value,
-// which may be credentials. It wraps [outcome.ErrConfig].
+// FieldError names what is wrong with an endpoint, for whoever registers it. Its text holds no URL and no header's
+// value, which may be credentials. It wraps [outcome.ErrConfig].
 type FieldError struct {
 	// Field is "url", "headers", or "headers." and the name of one.
 	Field string
@@ -114,7 +114,8 @@ func hostProblem(host string) string {
 	return ""
 }
 
-// address returns the address that a host is, if it is one. It does not look at names, for that would cost an allocation.
+// address returns the address that a host is, if it is one. It does not look at names, for that would cost an
+// allocation.
 func address(host string) (netip.Addr, bool) {
 	if !startsWithDigit(host) && strings.IndexByte(host, ':') < 0 {
 		return netip.Addr{}, false
@@ -165,8 +166,8 @@ func isDigits(s string) bool {
 
 func badURL(problem string) error { return &FieldError{Field: "url", Problem: problem} }
 
-// reservedHeaders belong to HTTP, to Homing, or to the services that trust whoever can set them. Each is refused with the
-// reason.
+// reservedHeaders belong to HTTP, to Homing, or to the services that trust whoever can set them. Each is refused with
+// the reason.
 var reservedHeaders = map[string]string{
 	"Host":                                 "it is made from the URL",
 	"Connection":                           "it belongs to the connection",
@@ -197,9 +198,10 @@ var reservedPrefixes = []struct{ prefix, reason string }{
 	{"Homing-", "it is Homing's own"},
 }
 
-// ValidateHeaders checks the headers of an endpoint at registration: names are tokens and values are visible characters,
-// spaces and tabs (RFC 9110, sections 5.1 and 5.5), each within its bound, none given twice in different case, and none
-// that belongs to HTTP, to the signature, to the event or to Homing. Errors: *[FieldError], of the first name in order.
+// ValidateHeaders checks the headers of an endpoint at registration: names are tokens and values are visible
+// characters, spaces and tabs (RFC 9110, sections 5.1 and 5.5), each within its bound, none given twice in different
+// case, and none that belongs to HTTP, to the signature, to the event or to Homing. Errors: *[FieldError], of the
+// first name in order.
 func ValidateHeaders(headers map[string]string) error {
 	if len(headers) > MaxHeaders {
 		return &FieldError{Field: "headers", Problem: "are more than " + strconv.Itoa(MaxHeaders)}

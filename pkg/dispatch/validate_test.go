@@ -86,7 +86,8 @@ func TestValidateHeaders(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, ValidateHeaders(nil))
 	require.NoError(t, ValidateHeaders(map[string]string{
-		"Authorization": "Bearer hunter2", "x-api-key": "k", "Cookie": "a=b", "User-Agent": "mine", "Accept": "*/*", "X-Empty": "",
+		"Authorization": "Bearer hunter2", "x-api-key": "k", "Cookie": "a=b", "User-Agent": "mine",
+		"Accept": "*/*", "X-Empty": "",
 		"X-Tab": "a\tb",
 	}))
 	for _, reserved := range []string{
@@ -143,7 +144,9 @@ func TestValidateHeaders(t *testing.T) {
 }
 
 func FuzzValidateURL(f *testing.F) {
-	for _, seed := range []string{"https://r.example/a?b#c", "http://127.1", "https://[::1]:80", "http://a@b", "http://0x.0x"} {
+	for _, seed := range []string{
+		"https://r.example/a?b#c", "http://127.1", "https://[::1]:80", "http://a@b", "http://0x.0x",
+	} {
 		f.Add(seed)
 	}
 	g, err := NewGuard(GuardConfig{})
