@@ -50,8 +50,8 @@ func TestStore(t *testing.T) { storetest.Run(t, openDefault) }
 
 func BenchmarkStore(b *testing.B) { storetest.Bench(b, openDefault) }
 
-// TestReplay compares a store whose clock stands still between operations with one whose clock runs on a little whenever
-// it is read, as a database's does.
+// TestReplay compares a store whose clock stands still between operations with one whose clock runs on a little
+// whenever it is read, as a database's does.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {

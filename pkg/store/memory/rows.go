@@ -74,8 +74,8 @@ func stillLive(rows []*deliveryRow) []*deliveryRow {
 	return slices.DeleteFunc(rows, func(d *deliveryRow) bool { return d.State.Terminal() })
 }
 
-// correct writes the record of an attempt, or corrects the one that is there if it says interrupted: nothing is known of
-// that attempt yet.
+// correct writes the record of an attempt, or corrects the one that is there if it says interrupted: nothing is known
+// of that attempt yet.
 func (d *deliveryRow) correct(a webhook.Attempt) {
 	at, found := slices.BinarySearchFunc(d.attempts, a.Number, func(a webhook.Attempt, n int) int { return a.Number - n })
 	switch {

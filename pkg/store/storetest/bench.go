@@ -8,8 +8,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/store"
 )
 
-// Bench measures the hot paths of a back end: accepting alone and in groups, and claiming and recording 100 at once. Each
-// event goes to one endpoint and has 1 KiB of payload.
+// Bench measures the hot paths of a back end: accepting alone and in groups, and claiming and recording 100 at once.
+// Each event goes to one endpoint and has 1 KiB of payload.
 func Bench(b *testing.B, open Open) {
 	b.Run("Accept/1", func(b *testing.B) { benchAccept(b, open, 1) })
 	b.Run("Accept/100", func(b *testing.B) { benchAccept(b, open, 100) })

@@ -183,6 +183,9 @@ func tellsNotDue(t *testing.T, b *bundle) {
 	require.Equal(t, item(d), c.NotDue[0].ClaimItem)
 	require.InDelta(t, time.Hour, c.NotDue[0].DueIn, float64(time.Minute))
 	require.Equal(t, []webhook.ID{d.Endpoint}, c.Drained, "a pull does not take it either")
+	other := item(d)
+	other.Attempt++
+	require.Empty(t, b.claim(store.ClaimRequest{Items: []store.ClaimItem{other}}).NotDue, "not scheduled as expected")
 	b.pass(time.Hour)
 	b.begin(d.ID)
 }
@@ -278,8 +281,11 @@ func saysDrained(t *testing.T, b *bundle) {
 	}})
 	require.Len(t, c.Work, 2)
 	require.Equal(t, []webhook.ID{bare.ID}, c.Drained)
-	c = b.pulled(full.ID, 2)
+	c = b.pulled(full.ID, 1)
 	require.Len(t, c.Work, 1)
+	require.Empty(t, c.Drained, "it gave as many as asked for")
+	c = b.pulled(full.ID, 2)
+	require.Empty(t, c.Work)
 	require.Equal(t, []webhook.ID{full.ID}, c.Drained)
 }
 
@@ -301,7 +307,7 @@ func sharesEventAndTarget(t *testing.T, b *bundle) {
 
 func boundsPayloads(t *testing.T, b *bundle) {
 	first, second := b.endpoint(), b.endpoint()
-	const size, budget = 1000, 3500
+	const size, budget = 1000, 3000
 	var ds []webhook.Delivery
 	data := map[webhook.ID][]byte{}
 	for i := range 5 {

@@ -1,6 +1,6 @@
 // Package storetest holds every back end of the store to one behaviour: a conformance suite ([Run]), a randomized
-// comparison of two back ends ([Replay]), a check of what must be true of any store at any time ([CheckInvariants]), and
-// a benchmark ([Bench]).
+// comparison of two back ends ([Replay]), a check of what must be true of any store at any time ([CheckInvariants]),
+// and a benchmark ([Bench]).
 //
 // It owns the executable form of the contract in package store. It promises to use nothing of a back end but that
 // contract and the [Harness]. It never sleeps: time is made to pass by [Harness.Pass].
@@ -22,8 +22,8 @@
 // # Letting time pass
 //
 // A back end with a clock that the test sets moves it. One whose clock is the database's own cannot; there, every
-// moment that is stored is moved back instead, which comes to the same. [ShiftSQL] writes the statement for Postgres, whatever
-// the tables are:
+// moment that is stored is moved back instead, which comes to the same. [ShiftSQL] writes the statement for Postgres,
+// whatever the tables are:
 //
 //	Pass: func(t testing.TB, d time.Duration) {
 //		_, err := pool.Exec(context.Background(), storetest.ShiftSQL(d, "events.ce_time"))

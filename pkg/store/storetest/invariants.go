@@ -11,8 +11,8 @@ import (
 )
 
 // CheckInvariants requires what must be true of any store between two operations. It lists every delivery of every
-// tenant, looks at the newest 300 of each with their events and attempts, and compares their number with the store's own
-// statistics, so nobody may write meanwhile. It supposes that nothing was dropped for its age.
+// tenant, looks at the newest 300 of each with their events and attempts, and compares their number with the store's
+// own statistics, so nobody may write meanwhile. It supposes that nothing was dropped for its age.
 func CheckInvariants(tb testing.TB, s store.Store) {
 	tb.Helper()
 	ctx := context.WithoutCancel(tb.Context())
@@ -86,7 +86,7 @@ func checkAttempts(tb testing.TB, v *store.DeliveryView) {
 	if d.State == webhook.StateAttempting {
 		want-- // the one under way is on the delivery itself
 	}
-	require.Len(tb, v.Attempts, want, "%s is %s after attempt %d: each that is over is on record", d.ID, d.State, d.Attempt)
+	require.Len(tb, v.Attempts, want, "%s is %s after attempt %d: each that is over is there", d.ID, d.State, d.Attempt)
 	succeeded := false
 	for i := range v.Attempts {
 		a := &v.Attempts[i]

@@ -14,9 +14,9 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// unit divides every duration of a replay. Time passes in whole hours, and what is stored is for a moment some units from
-// then, so that nothing is ever due at the very moment of an operation: the seconds by which a database's own clock runs on
-// during a replay decide nothing, and vanish when times are rounded.
+// unit divides every duration of a replay. Time passes in whole hours, and what is stored is for a moment some units
+// from then, so that nothing is ever due at the very moment of an operation: the seconds by which a database's own
+// clock runs on during a replay decide nothing, and vanish when times are rounded.
 const unit = 10 * time.Minute
 
 // ReplayWindow is the dedupe window of stores for Replay.
@@ -36,10 +36,10 @@ func ReplayPolicy() webhook.Policy {
 	}
 }
 
-// Replay applies one generated sequence of operations to two empty stores, opened with ReplayPolicy and ReplayWindow, and
-// requires the same answers and the same state from both. The sequence is a function of the seed. Ids and times differ
-// between the stores: ids are compared by what they stand for, times relative to each store's own, to ten minutes;
-// payloads, the order of lists without one, and endpoints' wake times are not compared.
+// Replay applies one generated sequence of operations to two empty stores, opened with ReplayPolicy and ReplayWindow,
+// and requires the same answers and the same state from both. The sequence is a function of the seed. Ids and times
+// differ between the stores: ids are compared by what they stand for, times relative to each store's own, to ten
+// minutes; payloads, the order of lists without one, and endpoints' wake times are not compared.
 func Replay(tb testing.TB, first, second Harness, seed uint64, steps int) {
 	tb.Helper()
 	r := &replay{tb: tb, rng: rand.New(rand.NewPCG(seed, 0))}

@@ -17,6 +17,7 @@ var wakeTests = []test{
 	{"FallsAsleepWhenTheWorkIsDone", fallsAsleep},
 	{"FindsWhatWasHeldBeforeItWasDue", findsHeldBeforeDue},
 	{"NamesAnEndpointWhoseThrottleIsOver", namesUnthrottled},
+	{"NamesAnEndpointResumedUnderAThrottleWhenThatIsOver", namesResumedThrottled},
 	{"NamesNoEndpointWithoutWork", namesNoIdle},
 	{"NamesNoEndpointThatIsClosedAgain", namesNoClosed},
 	{"StopsTheClockOfExpiryWhilePaused", stopsClock},
@@ -102,6 +103,21 @@ func namesUnthrottled(t *testing.T, b *bundle) {
 	b.pass(time.Hour)
 	require.True(t, b.found(e.ID, b.Policy.PushCap))
 	b.succeed(ds[1].ID)
+}
+
+func namesResumedThrottled(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	ds := b.many(e, 2)
+	r := success(b.begin(ds[0].ID))
+	r.ThrottleFor = time.Hour
+	b.record(r)
+	b.set(e.ID, webhook.EndpointPaused)
+	b.overdue(ds[1])
+	b.moved(ds[1], webhook.ActionHold, everything)
+	b.set(e.ID, webhook.EndpointActive)
+	require.Empty(t, b.reconcile(everything).Endpoints, "it may not be sent to yet")
+	b.pass(time.Hour)
+	require.True(t, b.found(e.ID, b.Policy.PushCap))
 }
 
 func namesNoIdle(t *testing.T, b *bundle) {
