@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -95,6 +96,15 @@ func (a *app) withStore(ctx context.Context, f func(context.Context, store.Store
 	if errors.Is(err, store.ErrUnavailable) {
 		return fmt.Errorf("the database cannot be reached: %w\nstart one with `homing serve`, or set DATABASE_URL to one "+
 			"that `homing migrate` has prepared", err)
+	}
+	return err
+}
+
+// checkTenant returns an error when the tenant named does not exist, for what would otherwise be an empty list.
+func (a *app) checkTenant(ctx context.Context, s store.Directory) error {
+	tenants, err := s.Tenants(ctx)
+	if err == nil && !slices.Contains(tenants, a.tenant) {
+		err = fmt.Errorf("there is no tenant %q; there are: %s", a.tenant, strings.Join(tenants, ", "))
 	}
 	return err
 }

@@ -77,10 +77,13 @@ func deliveryList(a *app) *cobra.Command {
 	return cmd
 }
 
-func listDeliveries(ctx context.Context, a *app, s store.Browser, q store.DeliveryQuery, w io.Writer) error {
+func listDeliveries(ctx context.Context, a *app, s store.Store, q store.DeliveryQuery, w io.Writer) error {
 	deliveries, err := s.Deliveries(ctx, q)
+	if err == nil && len(deliveries) == 0 {
+		err = a.checkTenant(ctx, s)
+	}
 	if err != nil {
-		return a.explain(err, "tenant "+a.tenant)
+		return err
 	}
 	lines := make([]deliveryLine, len(deliveries))
 	rows := [][]string{{"ID", "STATE", "ATTEMPTS", "MADE", "DUE", "ENDPOINT"}}

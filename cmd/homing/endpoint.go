@@ -169,8 +169,11 @@ func endpointList(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), func(ctx context.Context, s store.Store) error {
 				endpoints, err := s.Endpoints(ctx, a.tenant)
+				if err == nil && len(endpoints) == 0 {
+					err = a.checkTenant(ctx, s)
+				}
 				if err != nil {
-					return a.explain(err, "tenant "+a.tenant)
+					return err
 				}
 				lines := make([]endpointLine, len(endpoints))
 				rows := [][]string{{"ID", "STATUS", "URL", "TYPES", "FILTER"}}

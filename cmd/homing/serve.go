@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,7 +145,9 @@ func (s *serving) banner(base string) {
 	var b strings.Builder
 	line := func(name, text string) { fmt.Fprintf(&b, "  %-10s %s\n", name, text) }
 	fmt.Fprintf(&b, "\nHoming %s is running\n", local.Version())
-	line("events", base+"/v1/events")
+	if len(s.only) == 0 || slices.Contains(s.only, config.FunctionIngest) {
+		line("events", base+"/v1/events")
+	}
 	line("health", base+"/readyz   metrics "+base+"/metrics")
 	if s.cfg.Mode() == config.ModeEmbedded {
 		line("database", "private Postgres in "+s.cfg.DataDirectory())

@@ -74,7 +74,7 @@ func (s *Store) RetryNow(
 		if d.DueAt.After(now) {
 			d.DueAt = now
 		}
-		d.WakeAt = now.Add(s.policy.WakeAfter(0, s.policy.LeaseOf(&e.Endpoint)))
+		d.WakeAt = now
 		return d.due(), nil
 	})
 }

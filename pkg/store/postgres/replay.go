@@ -61,8 +61,7 @@ func (s *Store) retryNow(ctx context.Context, tx pgx.Tx, o replayOrder) (store.D
 	if d.DueAt.After(now) {
 		d.DueAt = now
 	}
-	wakeAt := now.Add(s.policy.WakeAfter(0, s.policy.LeaseOf(&e)))
-	_, err = tx.Exec(ctx, "UPDATE deliveries SET due_at = $2, wake_at = $3 WHERE id = $1", o.delivery, d.DueAt, wakeAt)
+	_, err = tx.Exec(ctx, "UPDATE deliveries SET due_at = $2, wake_at = $3 WHERE id = $1", o.delivery, d.DueAt, now)
 	return store.Due{
 		ClaimItem: store.ClaimItem{Delivery: o.delivery, Endpoint: d.Endpoint, Attempt: d.Attempt}, DueAt: d.DueAt,
 	}, err
@@ -83,8 +82,7 @@ func (s *Store) replay(ctx context.Context, tx pgx.Tx, r replayed) (store.Due, e
 		d.Event, d.ID = r.ids.New(r.now), r.ids.New(r.now)
 	}
 	s.policy.Plan(&d, r.endpoint, r.now)
-	d.DueAt = r.now
-	d.WakeAt = r.now.Add(s.policy.WakeAfter(0, s.policy.LeaseOf(r.endpoint)))
+	d.DueAt, d.WakeAt = r.now, r.now
 	tag, err := tx.Exec(ctx, copyEventSQL, d.Event, r.now, r.old.Event, r.tenant)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = store.ErrNotFound

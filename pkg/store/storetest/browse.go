@@ -141,7 +141,7 @@ func makesDue(t *testing.T, b *bundle) {
 	now := b.view(d.ID).Delivery
 	require.Equal(t, due(now), got)
 	in.requireAfter(t, 0, now.DueAt)
-	in.requireAfter(t, b.Policy.WakeAfter(0, b.Policy.LeaseOf(&e)), now.WakeAt)
+	in.requireAfter(t, 0, now.WakeAt)
 	now.DueAt, now.WakeAt = was.DueAt, was.WakeAt
 	require.Equal(t, was, now)
 	b.succeed(d.ID)
@@ -182,7 +182,7 @@ func replays(t *testing.T, b *bundle) {
 			DueAt: v.Delivery.DueAt, WakeAt: v.Delivery.WakeAt, ExpiresAt: v.Delivery.ExpiresAt, ReplayOf: old.ID,
 		}, v.Delivery)
 		in.requireAfter(t, 0, v.Delivery.DueAt)
-		in.requireAfter(t, b.Policy.WakeAfter(0, b.Policy.LeaseOf(&e)), v.Delivery.WakeAt)
+		in.requireAfter(t, 0, v.Delivery.WakeAt)
 		in.requireAfter(t, b.Policy.Lifetime(&e), v.Delivery.ExpiresAt)
 		in.requireAfter(t, 0, v.Event.AcceptedAt)
 

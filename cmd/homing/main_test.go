@@ -1,0 +1,294 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// program is the binary under test, built once: these tests use it as a person does.
+var program string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "homing-cli-")
+	if err != nil {
+		panic(err)
+	}
+	program = filepath.Join(dir, "homing")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("%v\n%s", err, out))
+	}
+	// Another user runs it too.
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // a program, for others to run
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// home is a data directory that the server's user can reach also when its owner is root.
+func home(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "homing-data-")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // Postgres runs as another user
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return filepath.Join(dir, "data")
+}
+
+// environ is an environment with nothing of the machine's settings.
+func environ(extra ...string) []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir()}, extra...)
+}
+
+// run runs a command to its end and returns what it printed and whether it succeeded.
+func run(t *testing.T, env []string, args ...string) (out string, ok bool) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = env
+	b, err := cmd.CombinedOutput()
+	return string(b), err == nil
+}
+
+// must runs a command that has to succeed.
+func must(t *testing.T, env []string, args ...string) string {
+	t.Helper()
+	out, ok := run(t, env, args...)
+	require.True(t, ok, "homing %v: %s", args, out)
+	return out
+}
+
+// fails runs a command that has to fail.
+func fails(t *testing.T, env []string, args ...string) string {
+	t.Helper()
+	out, ok := run(t, env, args...)
+	require.False(t, ok, "homing %v: %s", args, out)
+	return out
+}
+
+// process is a command that runs until it is told to end.
+type process struct {
+	cmd  *exec.Cmd
+	mu   sync.Mutex
+	out  bytes.Buffer
+	more chan struct{}
+	done chan struct{}
+	err  error
+}
+
+// begin starts a command, as another user when attr says so.
+func begin(t *testing.T, env []string, attr *syscall.SysProcAttr, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(program, args...), more: make(chan struct{}, 1), done: make(chan struct{})}
+	p.cmd.Env, p.cmd.SysProcAttr, p.cmd.Dir = env, attr, os.TempDir()
+	r, w := io.Pipe()
+	p.cmd.Stdout, p.cmd.Stderr = w, w
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		lines := bufio.NewScanner(r)
+		for lines.Scan() {
+			p.mu.Lock()
+			p.out.WriteString(lines.Text() + "\n")
+			p.mu.Unlock()
+			select {
+			case p.more <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	go func() {
+		p.err = p.cmd.Wait()
+		_ = w.Close()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	})
+	return p
+}
+
+func (p *process) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// waitFor waits until the process has printed a text.
+func (p *process) waitFor(t *testing.T, text string) {
+	t.Helper()
+	deadline := time.After(60 * time.Second)
+	for !strings.Contains(p.text(), text) {
+		select {
+		case <-p.more:
+		case <-p.done:
+			require.Contains(t, p.text(), text, "the process ended")
+		case <-deadline:
+			require.Contains(t, p.text(), text, "not within a minute")
+		}
+	}
+}
+
+// end tells the process to end and requires that it does so in order.
+func (p *process) end(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-p.done:
+	case <-time.After(60 * time.Second):
+		require.Fail(t, "it did not end", p.text())
+	}
+	require.NoError(t, p.err, p.text())
+}
+
+func TestServeForANewcomer(t *testing.T) {
+	t.Parallel()
+	dir := home(t)
+	env := environ("HOMING_DATA_DIR=" + dir)
+	server := begin(t, env, nil, "serve", "--demo", "--listen", "127.0.0.1:0")
+	server.waitFor(t, "verified webhook-id msg_")
+	require.Contains(t, server.text(), "Try, in another terminal")
+	require.Contains(t, server.text(), "deliveries to this machine are allowed")
+
+	out := must(t, env, "send", "--type", "order.paid", "--data", `{"order": 1}`, "--id", "order-1")
+	require.Contains(t, out, "goes to 1 endpoint")
+	server.waitFor(t, "order.paid")
+	require.Contains(t, must(t, env, "send", "--type", "order.paid", "--id", "order-1"), "had been sent before")
+
+	key, err := os.ReadFile(filepath.Join(dir, "api-key"))
+	require.NoError(t, err)
+	for _, secret := range []string{"api-key", "encryption-keys", "database-url"} {
+		info, err := os.Stat(filepath.Join(dir, secret))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), secret)
+	}
+
+	t.Run("DeliveriesAreShownAndReplayed", func(t *testing.T) {
+		var listed []struct{ ID, State string }
+		require.NoError(t, json.Unmarshal([]byte(must(t, env, "delivery", "list", "-o", "json")), &listed))
+		require.Len(t, listed, 2)
+		require.Equal(t, "succeeded", listed[0].State)
+		shown := must(t, env, "delivery", "show", listed[0].ID)
+		require.Contains(t, shown, "success")
+		require.Contains(t, shown, "order.paid")
+		require.Contains(t, must(t, env, "delivery", "retry", listed[0].ID), "is replayed as")
+		server.waitFor(t, "(time 2)")
+	})
+
+	t.Run("MistakesAreExplained", func(t *testing.T) {
+		for want, args := range map[string][]string{
+			"private":                   {"endpoint", "create", "--url", "http://10.0.0.1/"},
+			"--types or --filter":       {"endpoint", "create", "--url", "http://127.0.0.1:9000/", "--filter", "type ="},
+			"--format":                  {"endpoint", "create", "--url", "http://127.0.0.1:9000/", "--format", "xml"},
+			"--schedule":                {"endpoint", "create", "--url", "http://127.0.0.1:9000/", "--schedule", "soon"},
+			"--header":                  {"endpoint", "create", "--url", "http://127.0.0.1:9000/", "--header", "Host=x"},
+			"homing delivery list":      {"delivery", "show", "nonsense"},
+			"there is no delivery":      {"delivery", "show", "00000000-0000-0000-0000-000000000000"},
+			"there is no tenant":        {"endpoint", "list", "--tenant", "nobody"},
+			"neither text nor json":     {"endpoint", "list", "-o", "xml"},
+			"in use":                    {"serve", "--listen", "127.0.0.1:0"},
+			"either --secret":           {"listen"},
+			"required flag(s) \"type\"": {"send"},
+		} {
+			require.Contains(t, fails(t, env, args...), want, "homing %v", args)
+		}
+	})
+
+	server.end(t)
+	require.Contains(t, server.text(), "what is in flight is finished first")
+	require.Contains(t, fails(t, env, "endpoint", "list"), "homing serve")
+
+	again := begin(t, env, nil, "serve", "--listen", "127.0.0.1:0")
+	again.waitFor(t, "Try, in another terminal")
+	kept, err := os.ReadFile(filepath.Join(dir, "api-key"))
+	require.NoError(t, err)
+	require.Equal(t, key, kept, "it goes on with the same data")
+	require.Contains(t, must(t, env, "send", "--type", "order.paid", "--id", "order-1"), "had been sent before")
+
+	require.NoError(t, again.cmd.Process.Kill())
+	<-again.done
+	third := begin(t, env, nil, "serve", "--listen", "127.0.0.1:0")
+	third.waitFor(t, "Try, in another terminal")
+	third.end(t)
+}
+
+func TestListenReceivesWhatItRegisteredFor(t *testing.T) {
+	t.Parallel()
+	env := environ("HOMING_DATA_DIR=" + home(t))
+	server := begin(t, env, nil, "serve", "--listen", "127.0.0.1:0")
+	server.waitFor(t, "Try, in another terminal")
+	listener := begin(t, env, nil, "listen", "--register", "--port", "0", "--types", "order.*")
+	listener.waitFor(t, "endpoint ")
+
+	must(t, env, "send", "--type", "invoice.paid")
+	must(t, env, "send", "--type", "order.paid", "--count", "3")
+	for range 3 {
+		listener.waitFor(t, "order.paid")
+	}
+	require.NotContains(t, listener.text(), "invoice.paid")
+	require.Contains(t, must(t, env, "endpoint", "list"), "order.*")
+	listener.end(t)
+	require.NotContains(t, must(t, env, "endpoint", "list"), "order.*", "its endpoint is deleted")
+	server.end(t)
+}
+
+func TestListenRefusesWhatIsNotSigned(t *testing.T) {
+	t.Parallel()
+	p := begin(t, environ(), nil, "listen", "--port", "0", "--secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwCrZcvbnm2Yk=")
+	p.waitFor(t, "listening on ")
+	_, rest, _ := strings.Cut(p.text(), "listening on ")
+	url, _, _ := strings.Cut(rest, ";")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("{}"))
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusUnauthorized, res.StatusCode)
+	p.waitFor(t, "NOT VERIFIED")
+	p.end(t)
+}
+
+func TestAPortThatIsTakenIsNamed(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	out := fails(t, environ("HOMING_DATA_DIR="+home(t)), "serve", "--listen", l.Addr().String())
+	require.Contains(t, out, l.Addr().String())
+	require.Contains(t, out, "HOMING_LISTEN")
+}
+
+func TestSettingsThatAreWrongAreNamed(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, fails(t, environ("HOMING_SLOT=5"), "serve"), "HOMING_SLOTS")
+	require.Contains(t, fails(t, environ("HOMING_TICK=soon"), "serve"), "HOMING_TICK")
+}
+
+func TestServeRunsForAnOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Dir(home(t))
+	var attr *syscall.SysProcAttr
+	if os.Geteuid() == 0 {
+		const nobody = 65534
+		require.NoError(t, os.Chown(dir, nobody, nobody))
+		attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	p := begin(t, environ("HOMING_DATA_DIR="+filepath.Join(dir, "data")), attr, "serve", "--demo", "--listen", "127.0.0.1:0")
+	p.waitFor(t, "verified webhook-id msg_")
+	p.end(t)
+}
