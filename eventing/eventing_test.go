@@ -1,0 +1,80 @@
+package eventing_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/homing-hooks/homing/eventing"
+	"github.com/homing-hooks/homing/pkg/bus"
+	"github.com/homing-hooks/homing/pkg/wire"
+)
+
+func TestTriggersAreTheEdgesOfTheDesign(t *testing.T) {
+	t.Parallel()
+	triggers, err := eventing.Triggers()
+	require.NoError(t, err)
+	require.Equal(t, []eventing.Trigger{
+		{
+			Name: "deliver-due-0", Broker: bus.BrokerDeliveries, Subscriber: "deliver", Parallelism: 100,
+			Filter: map[string]string{"type": wire.TypeDue, wire.PartitionAttribute: "0"},
+		},
+		{
+			Name: "deliver-overdue", Broker: bus.BrokerDeliveries, Subscriber: "deliver", Parallelism: 20,
+			Filter: map[string]string{"type": wire.TypeOverdue},
+		},
+		{Name: "ingest-events", Broker: bus.BrokerEvents, Subscriber: "ingest", Parallelism: 100},
+		{
+			Name: "retry-rescheduled", Broker: bus.BrokerDeliveries, Subscriber: "retry", Parallelism: 20,
+			Filter: map[string]string{"type": wire.TypeRescheduled},
+		},
+	}, triggers)
+}
+
+// trigger is what the broker needs of a trigger so that it loses nothing by itself.
+type trigger struct {
+	Kind     string `json:"kind"`
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Spec struct {
+		Filters  any `json:"filters"`
+		Delivery struct {
+			Retry          int    `json:"retry"`
+			Timeout        string `json:"timeout"`
+			DeadLetterSink struct {
+				Ref struct {
+					Name string `json:"name"`
+				} `json:"ref"`
+			} `json:"deadLetterSink"`
+		} `json:"delivery"`
+	} `json:"spec"`
+}
+
+func TestEveryTriggerSaysItsWholeDelivery(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.yaml")
+	require.NoError(t, err)
+	found := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NotContains(t, string(text), "\n---", "%s: one document a file", file)
+		var m trigger
+		require.NoError(t, yaml.Unmarshal(text, &m))
+		if m.Kind != "Trigger" {
+			continue
+		}
+		found++
+		require.Equal(t, strings.TrimSuffix(file, ".yaml"), m.Metadata.Name)
+		require.Positive(t, m.Spec.Delivery.Retry, file)
+		require.NotEmpty(t, m.Spec.Delivery.Timeout, file)
+		require.NotEmpty(t, m.Spec.Delivery.DeadLetterSink.Ref.Name, file)
+		require.Nil(t, m.Spec.Filters, "%s: the RabbitMQ broker ignores spec.filters, and everything would match", file)
+	}
+	require.Equal(t, 4, found)
+}
