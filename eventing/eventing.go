@@ -1,8 +1,8 @@
-// Package eventing holds the edges between the functions, brokers, triggers and the tick, as the YAML that Knative takes,
-// one file each, and reads the triggers from it.
+// Package eventing holds the edges between the functions, brokers, triggers and the tick, as the YAML that Knative
+// takes, one file each, and reads the triggers from it.
 //
-// It owns which events go to which function. It promises that every mode subscribes by the same files: a trigger that is
-// changed here is changed in one process, over AMQP, and on Knative. It never talks to a cluster or a broker.
+// It owns which events go to which function. It promises that every mode subscribes by the same files: a trigger that
+// is changed here is changed in one process, over AMQP, and on Knative. It never talks to a cluster or a broker.
 package eventing
 
 import (

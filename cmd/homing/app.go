@@ -20,8 +20,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// rootDataDir is where root's embedded Homing is when nothing says otherwise: its Postgres runs as another user, who may
-// not pass through root's home.
+// rootDataDir is where root's embedded Homing is when nothing says otherwise: its Postgres runs as another user, who
+// may not pass through root's home.
 const rootDataDir = "/var/lib/homing"
 
 // app is what the commands share.

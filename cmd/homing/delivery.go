@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -50,7 +51,7 @@ func deliveryList(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := store.DeliveryQuery{Tenant: a.tenant, State: webhook.State(state), Limit: limit}
 			if limit < 1 || limit > 1000 {
-				return fmt.Errorf("--limit must be 1 to 1000")
+				return errors.New("--limit must be 1 to 1000")
 			}
 			for _, f := range []struct {
 				name, text string
@@ -71,7 +72,8 @@ func deliveryList(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&endpoint, "endpoint", "", "only those to this endpoint")
-	cmd.Flags().StringVar(&state, "state", "", "only those in this state: scheduled, attempting, succeeded, exhausted, cancelled")
+	cmd.Flags().StringVar(&state, "state", "",
+		"only those in this state: scheduled, attempting, succeeded, exhausted, cancelled")
 	cmd.Flags().StringVar(&before, "before", "", "only those older than this delivery: the next page")
 	cmd.Flags().IntVar(&limit, "limit", limit, "how many at most")
 	return cmd

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -19,7 +20,7 @@ const fileDemo = "demo-endpoint"
 // endpoint is deleted in the end.
 func (s *serving) startDemo(ctx context.Context, dir store.Directory) error {
 	if !s.cfg.LoopbackAllowed() {
-		return fmt.Errorf("--demo delivers to this machine, which is allowed only without DATABASE_URL and on a loopback " +
+		return errors.New("--demo delivers to this machine, which is allowed only without DATABASE_URL and on a loopback " +
 			"address; `homing listen` receives anywhere")
 	}
 	s.forgetDemo(ctx, dir)
@@ -27,7 +28,7 @@ func (s *serving) startDemo(ctx context.Context, dir store.Directory) error {
 	if err != nil {
 		return err
 	}
-	bound, stop, err := r.serveOn("127.0.0.1:0")
+	bound, stop, err := r.serveOn(ctx, "127.0.0.1:0")
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/store/postgres"
 )
 
-// embeddedTick is the time between ticks where HOMING_TICK does not say: what `homing delivery retry` asks for goes out with
-// the next one, and a question to one's own Postgres every few seconds costs nothing.
+// embeddedTick is the time between ticks where HOMING_TICK does not say: what `homing delivery retry` asks for goes out
+// with the next one, and a question to one's own Postgres every few seconds costs nothing.
 const embeddedTick = 5 * time.Second
 
 // embed starts the private Postgres, brings its schema up to date, and reads or makes the encryption key.

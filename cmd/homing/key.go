@@ -19,7 +19,8 @@ import (
 // keyPrefix marks an API key as Homing's, so that scanners for leaked secrets know it.
 const keyPrefix = "hmk_"
 
-// newAPIKey makes a key: 32 random bytes. Its SHA-256 is all that the store learns of it; a random key needs no slower hash.
+// newAPIKey makes a key: 32 random bytes. Its SHA-256 is all that the store learns of it; a random key needs no slower
+// hash.
 func newAPIKey() (key string, hash [32]byte) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails: since Go 1.24 it ends the process instead

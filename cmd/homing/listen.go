@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,7 +21,7 @@ func listenCommand(a *app) *cobra.Command {
 	port, answer := 9000, http.StatusOK
 	cmd := &cobra.Command{
 		Use: "listen", Short: "Receive webhooks here, verify their signatures and print them", Args: cobra.NoArgs,
-		Long: `Receives webhooks on this machine, verifies the Standard Webhooks signature of each, and prints a line about it.
+		Long: `Receives webhooks on this machine, verifies the Standard Webhooks signature of each, and prints a line.
 
 With --secret it verifies with that key (whsec_, whsk_ or whpk_). With --register it makes an endpoint of its own in the
 Homing that the settings name, and deletes it in the end.`,
@@ -28,7 +29,7 @@ Homing that the settings name, and deletes it in the end.`,
   homing listen --port 9000 --secret whsec_...`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if register == (len(secrets) > 0) {
-				return fmt.Errorf("either --secret says how the POSTs are signed, or --register makes an endpoint to send them")
+				return errors.New("either --secret says how the POSTs are signed, or --register makes an endpoint to send them")
 			}
 			l := listener{app: a, address: net.JoinHostPort(address, strconv.Itoa(port)), answer: answer, secrets: secrets}
 			if register {
@@ -61,7 +62,7 @@ func (l *listener) run(cmd *cobra.Command, keys []string) error {
 	if err != nil {
 		return fmt.Errorf("--secret: %w", err)
 	}
-	bound, stop, err := r.serveOn(l.address)
+	bound, stop, err := r.serveOn(cmd.Context(), l.address)
 	if err != nil {
 		return err
 	}
@@ -78,7 +79,7 @@ func (l *listener) registered(cmd *cobra.Command, types []string) error {
 		if err != nil {
 			return err
 		}
-		bound, stop, err := r.serveOn(l.address)
+		bound, stop, err := r.serveOn(cmd.Context(), l.address)
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,5 @@
-// Command homing is Homing's command line: the server in one process, and the tools around it. `homing --help` lists them.
+// Command homing is Homing's command line: the server in one process, and the tools around it. `homing --help` lists
+// them.
 package main
 
 import (

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		panic(fmt.Sprintf("%v\n%s", err, out))
 	}
 	// Another user runs it too.
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // a program, for others to run
+	if err := os.Chmod(dir, 0o755); err != nil {
 		panic(err)
 	}
 	code := m.Run()
@@ -46,7 +46,7 @@ func home(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "homing-data-")
 	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // Postgres runs as another user
+	require.NoError(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	return filepath.Join(dir, "data")
 }
@@ -251,13 +251,14 @@ func TestListenReceivesWhatItRegisteredFor(t *testing.T) {
 
 func TestListenRefusesWhatIsNotSigned(t *testing.T) {
 	t.Parallel()
-	p := begin(t, environ(), nil, "listen", "--port", "0", "--secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwCrZcvbnm2Yk=")
+	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwCrZcvbnm2Yk="
+	p := begin(t, environ(), nil, "listen", "--port", "0", "--secret", secret)
 	p.waitFor(t, "listening on ")
 	_, rest, _ := strings.Cut(p.text(), "listening on ")
 	url, _, _ := strings.Cut(rest, ";")
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("{}"))
 	require.NoError(t, err)
-	res, err := http.DefaultClient.Do(r)
+	res, err := (&http.Client{Timeout: 10 * time.Second}).Do(r)
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusUnauthorized, res.StatusCode)
@@ -290,7 +291,8 @@ func TestServeRunsForAnOrdinaryUser(t *testing.T) {
 		require.NoError(t, os.Chown(dir, nobody, nobody))
 		attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
-	p := begin(t, environ("HOMING_DATA_DIR="+filepath.Join(dir, "data")), attr, "serve", "--demo", "--listen", "127.0.0.1:0")
+	env := environ("HOMING_DATA_DIR=" + filepath.Join(dir, "data"))
+	p := begin(t, env, attr, "serve", "--demo", "--listen", "127.0.0.1:0")
 	p.waitFor(t, "verified webhook-id msg_")
 	p.end(t)
 }

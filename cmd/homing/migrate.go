@@ -13,8 +13,8 @@ import (
 func migrateCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "migrate", Short: "Bring the schema of DATABASE_URL up to date", Args: cobra.NoArgs,
-		Long: `Applies the migrations that the database lacks, each in a transaction, under a lock: it may be run at any time, by
-several at once, and beside a running Homing of the version before. An embedded Homing does it by itself.`,
+		Long: `Applies the migrations that the database lacks, each in a transaction, under a lock: it may be run at any
+time, by several at once, and beside a running Homing of the version before. An embedded Homing does it by itself.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.config()
 			if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,8 @@ import (
 // maxReceived bounds the body that the receiver reads: twice Homing's default limit on what it sends.
 const maxReceived = 2 << 20
 
-// receiver is a webhook endpoint for trying things out: it verifies the signature of each POST and prints a line about it.
+// receiver is a webhook endpoint for trying things out: it verifies the signature of each POST and prints a line about
+// it.
 type receiver struct {
 	verifier atomic.Pointer[signature.Verifier]
 	// answer is the status it answers verified POSTs with.
@@ -111,16 +113,16 @@ func preview(body []byte) string {
 }
 
 // serveOn serves the receiver on an address until stop is called.
-func (r *receiver) serveOn(address string) (bound net.Addr, stop func() error, err error) {
-	l, err := net.Listen("tcp", address)
+func (r *receiver) serveOn(ctx context.Context, address string) (bound net.Addr, stop func() error, err error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot listen on %s: %w; is something running there? choose another with --port", address,
-			err)
+		return nil, nil, fmt.Errorf("cannot listen on %s: %w; is something running there? choose another with --port",
+			address, err)
 	}
 	s := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			slog.Error("receiver ended", "error", err)
+			slog.ErrorContext(ctx, "receiver ended", "error", err)
 		}
 	}()
 	return l.Addr(), s.Close, nil

@@ -140,8 +140,8 @@ func answerOf(r *http.Request) (receipt, error) {
 	client := &http.Client{Timeout: 30 * time.Second}
 	res, err := client.Do(r)
 	if err != nil {
-		return receipt{}, fmt.Errorf("no Homing answers at %s: %w\nstart one with `homing serve`, or set HOMING_URL", r.URL.Host,
-			err)
+		return receipt{}, fmt.Errorf("no Homing answers at %s: %w\nstart one with `homing serve`, or set HOMING_URL",
+			r.URL.Host, err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode >= 300 {
@@ -162,7 +162,8 @@ func reach(cfg *config.Config) (base, key string, err error) {
 		return "", "", err
 	}
 	if key == "" {
-		return "", "", fmt.Errorf("no API key: set HOMING_API_KEY (`homing key create` makes one); there is none in %s either", dir)
+		return "", "", fmt.Errorf("no API key: set HOMING_API_KEY (`homing key create` makes one); "+
+			"there is none in %s either", dir)
 	}
 	if address, err := readFile(dir, fileAddress); err == nil && address != "" {
 		base = address

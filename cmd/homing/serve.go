@@ -26,9 +26,9 @@ func serveCommand(a *app) *cobra.Command {
 	var only []string
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run Homing: everything in one process, or some of its functions", Args: cobra.NoArgs,
-		Long: `Runs ingest, deliver and retry in one process. Without DATABASE_URL it is embedded: it starts a private Postgres in
-the data directory, makes the tenant "default" with an API key, and allows deliveries to this machine. With DATABASE_URL,
-REDIS_URL and RABBITMQ_URL it uses those; run "homing migrate" first.`,
+		Long: `Runs ingest, deliver and retry in one process. Without DATABASE_URL it is embedded: it starts a private
+Postgres in the data directory, makes the tenant "default" with an API key, and allows deliveries to this machine. With
+DATABASE_URL, REDIS_URL and RABBITMQ_URL it uses those; run "homing migrate" first.`,
 		Example: `  homing serve --demo
   DATABASE_URL=postgres://... RABBITMQ_URL=amqp://... homing serve --only deliver`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -135,7 +135,8 @@ func (s *serving) checkSchema(ctx context.Context) error {
 	case err != nil:
 		return err
 	case have < need:
-		return fmt.Errorf("the database's schema has version %d, this homing needs %d: run `homing migrate` first", have, need)
+		return fmt.Errorf("the database's schema has version %d, this homing needs %d: run `homing migrate` first",
+			have, need)
 	}
 	return nil
 }

@@ -1,8 +1,8 @@
 // Package local is Homing in one process: all functions, or some of them, on the services that the settings name.
 //
-// It owns the life of such a process as a value: New, Start, Stop. `homing serve` is one, and so is each test that needs
-// a whole Homing, on port 0. It promises that Start returns when requests are answered, and that Stop loses nothing. It
-// never starts a database: DATABASE_URL is set by who calls it.
+// It owns the life of such a process as a value: New, Start, Stop. `homing serve` is one, and so is each test that
+// needs a whole Homing, on port 0. It promises that Start returns when requests are answered, and that Stop loses
+// nothing. It never starts a database: DATABASE_URL is set by who calls it.
 package local
 
 import (
@@ -50,8 +50,8 @@ func New(cfg *config.Config, log *slog.Logger, only ...config.Function) (*App, e
 	return &App{host: h}, nil
 }
 
-// Start starts everything and returns once requests are answered. ctx bounds the starting only. Errors: a part that does
-// not start (a port that is taken, say); nothing is then left running.
+// Start starts everything and returns once requests are answered. ctx bounds the starting only. Errors: a part that
+// does not start (a port that is taken, say); nothing is then left running.
 func (a *App) Start(ctx context.Context) error {
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	a.end, a.done = end, make(chan error, 1)
@@ -68,7 +68,8 @@ func (a *App) Start(ctx context.Context) error {
 	}
 }
 
-// Stop ends everything in order and waits for it, as long as ctx allows. Errors: what went wrong while running or stopping.
+// Stop ends everything in order and waits for it, as long as ctx allows. Errors: what went wrong while running or
+// stopping.
 func (a *App) Stop(ctx context.Context) error {
 	a.end()
 	select {

@@ -1,8 +1,8 @@
 // Package clock tells the store's time to processes whose own clocks are wrong.
 //
-// It owns the offset between this process's clock and the store's. It promises that Now is the store's time to within the
-// round trip of the last measurement, that it never blocks, and that measuring costs one small question in five minutes of
-// use and none when idle. It never decides about due times or leases: those are compared inside the store.
+// It owns the offset between this process's clock and the store's. It promises that Now is the store's time to within
+// the round trip of the last measurement, that it never blocks, and that measuring costs one small question in five
+// minutes of use and none when idle. It never decides about due times or leases: those are compared inside the store.
 package clock
 
 import (
@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// MaxOffset is how far a process's clock may be off before the process says that it is not ready: further, and its logs,
-	// its TLS checks and its neighbours' are wrong too.
+	// MaxOffset is how far a process's clock may be off before the process says that it is not ready: further, and its
+	// logs, its TLS checks and its neighbours' are wrong too.
 	MaxOffset = 60 * time.Second
 
 	remeasureAfter = 5 * time.Minute

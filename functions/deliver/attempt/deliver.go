@@ -36,8 +36,8 @@ type Config struct {
 	Store Store
 	Gate  gate.Gate
 	Send  *dispatch.Dispatcher
-	// Hint asks for timers for deliveries that are due later, HintEndpoint for endpoints. They must not block, and may lose
-	// what they are told.
+	// Hint asks for timers for deliveries that are due later, HintEndpoint for endpoints. They must not block, and may
+	// lose what they are told.
 	Hint         func(due ...wire.Due)
 	HintEndpoint func(endpoints ...wire.Endpoint)
 	// HandOver says that endpoints have work, when the process ends.
@@ -128,7 +128,7 @@ func (d *Deliverer) Handle(ctx context.Context, h wire.Hint) error {
 			continue
 		}
 		d.slots.giveBack(items[i].Endpoint, 1)
-		d.later(ctx, items[i], &answers[i])
+		d.later(items[i], &answers[i])
 	}
 	d.cfg.Metrics.claimed("hint", n)
 	d.freed() // what a first claim taught may give its endpoint more room
@@ -189,10 +189,10 @@ func (d *Deliverer) waitIfFull() error {
 }
 
 // later sees to an item that was wanted and could not be claimed yet.
-func (d *Deliverer) later(ctx context.Context, item store.ClaimItem, c *claimed) {
+func (d *Deliverer) later(item store.ClaimItem, c *claimed) {
 	switch {
 	case c.openIn > 0:
-		d.wakeEndpoint(ctx, item.Endpoint, c.openIn)
+		d.wakeEndpoint(item.Endpoint, c.openIn)
 	case c.dueIn > 0:
 		// A hint came early: clocks differ a little. Its timer brings it again.
 		d.cfg.Hint(wire.Due{
@@ -220,8 +220,8 @@ func (d *Deliverer) freed() {
 	}
 }
 
-// Close refuses new hints, stops pulling, hands over what waits, and waits until what is in flight is sent and recorded.
-// When ctx ends first, what is in flight is cut; its attempts will be found interrupted. Errors: that of ctx.
+// Close refuses new hints, stops pulling, hands over what waits, and waits until what is in flight is sent and
+// recorded. When ctx ends first, what is in flight is cut; its attempts will be found interrupted. Errors: that of ctx.
 func (d *Deliverer) Close(ctx context.Context) error {
 	d.mu.Lock()
 	already := d.closing

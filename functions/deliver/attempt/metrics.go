@@ -24,7 +24,8 @@ type Metrics struct {
 	recordSeconds prometheus.Histogram
 }
 
-// NewMetrics makes the metrics of deliver and registers them, each label value from the start so that rates begin at zero.
+// NewMetrics makes the metrics of deliver and registers them, each label value from the start so that rates begin at
+// zero.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	f := promauto.With(r)
 	histogram := func(name, help string, start float64, count int) prometheus.Histogram {

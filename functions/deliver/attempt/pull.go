@@ -77,19 +77,19 @@ func (d *Deliverer) pullOnce(ctx context.Context, taken []pull) error {
 	for endpoint, left := range held {
 		d.slots.giveBack(endpoint, left)
 	}
-	d.settle(ctx, taken, &claims)
+	d.settle(taken, &claims)
 	return err
 }
 
 // settle notes which endpoints have nothing more to pull.
-func (d *Deliverer) settle(ctx context.Context, taken []pull, claims *store.Claims) {
+func (d *Deliverer) settle(taken []pull, claims *store.Claims) {
 	over := make(map[webhook.ID]bool, len(claims.Drained)+len(claims.Closed))
 	for _, id := range claims.Drained {
 		over[id] = true
 	}
 	for _, c := range claims.Closed {
 		over[c.Endpoint] = true // its resumption, or its timer, says so when there is work again
-		d.wakeEndpoint(ctx, c.Endpoint, c.OpenIn)
+		d.wakeEndpoint(c.Endpoint, c.OpenIn)
 	}
 	for _, p := range taken {
 		d.slots.pulled(p, over[p.endpoint])
@@ -97,7 +97,7 @@ func (d *Deliverer) settle(ctx context.Context, taken []pull, claims *store.Clai
 }
 
 // wakeEndpoint has a hint about an endpoint come when it opens again; in is 0 when that is not known.
-func (d *Deliverer) wakeEndpoint(ctx context.Context, endpoint webhook.ID, in time.Duration) {
+func (d *Deliverer) wakeEndpoint(endpoint webhook.ID, in time.Duration) {
 	if in > 0 && in <= d.cfg.Policy.Horizon {
 		d.cfg.HintEndpoint(wire.Endpoint{Endpoint: endpoint, Due: d.cfg.Now().Add(in)})
 	}

@@ -46,7 +46,7 @@ func (d *Deliverer) attempt(w *store.Work, claimedAt time.Time) {
 	recorded, err := d.record(ctx, result)
 	d.slots.done(w.Delivery.Endpoint, sent.Attempt.Outcome, sent.Attempt.Latency.Total)
 	d.freed()
-	d.follow(ctx, &result, &recorded)
+	d.follow(&result, &recorded)
 	d.observe(ctx, w, &result, &recorded, err)
 	endSpan(span, &result)
 }
@@ -125,7 +125,8 @@ func (d *Deliverer) decide(w *store.Work, sent *dispatch.Result) store.Result {
 	return r
 }
 
-// record writes an outcome, again and again while the store is away: an outcome that is not recorded is a POST made twice.
+// record writes an outcome, again and again while the store is away: an outcome that is not recorded is a POST made
+// twice.
 func (d *Deliverer) record(ctx context.Context, r store.Result) (store.Recorded, error) {
 	began, wait := time.Now(), recordRetry
 	for {
@@ -143,7 +144,7 @@ func (d *Deliverer) record(ctx context.Context, r store.Result) (store.Recorded,
 }
 
 // follow says when the delivery, or its endpoint, is to be looked at again.
-func (d *Deliverer) follow(ctx context.Context, r *store.Result, rec *store.Recorded) {
+func (d *Deliverer) follow(r *store.Result, rec *store.Recorded) {
 	now := d.cfg.Now()
 	if rec.Applied && rec.State == webhook.StateScheduled && rec.DueAt.Sub(now) <= d.cfg.Policy.Horizon {
 		d.cfg.Hint(wire.Due{
@@ -151,7 +152,7 @@ func (d *Deliverer) follow(ctx context.Context, r *store.Result, rec *store.Reco
 		})
 	}
 	if r.ThrottleFor > 0 {
-		d.wakeEndpoint(ctx, r.Attempt.Endpoint, r.ThrottleFor)
+		d.wakeEndpoint(r.Attempt.Endpoint, r.ThrottleFor)
 	}
 }
 

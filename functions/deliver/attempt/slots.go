@@ -75,7 +75,8 @@ func newSlots(c SlotConfig) *slots {
 	if c.Total <= 0 {
 		s.cfg.total = 2000
 	}
-	s.cfg.endpoint, s.cfg.tenant, s.cfg.host = part(c.EndpointShare, 0.25), part(c.TenantShare, 0.5), part(c.HostShare, 0.5)
+	s.cfg.endpoint = part(c.EndpointShare, 0.25)
+	s.cfg.tenant, s.cfg.host = part(c.TenantShare, 0.5), part(c.HostShare, 0.5)
 	return s
 }
 
@@ -210,8 +211,8 @@ type pull struct {
 	marks    int // what the pull answers for when it drains the endpoint
 }
 
-// pulls takes slots for endpoints with a backlog, in turns, and returns for which. When none can have one it returns when
-// the gate lets the next one pass; zero when that is not what they wait for.
+// pulls takes slots for endpoints with a backlog, in turns, and returns for which. When none can have one it returns
+// when the gate lets the next one pass; zero when that is not what they wait for.
 func (s *slots) pulls(now time.Time) (taken []pull, next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,8 +245,8 @@ func (s *slots) pulls(now time.Time) (taken []pull, next time.Time) {
 	return taken, next
 }
 
-// pulled notes what a pull found: drained means that nothing more was due when it looked. An endpoint that is not drained,
-// or was marked meanwhile, has its next turn after the others.
+// pulled notes what a pull found: drained means that nothing more was due when it looked. An endpoint that is not
+// drained, or was marked meanwhile, has its next turn after the others.
 func (s *slots) pulled(p pull, drained bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

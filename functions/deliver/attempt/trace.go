@@ -12,8 +12,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// span begins the span of an attempt, in the trace of the event's producer however long ago that was. Its context is the
-// process's, not a request's: a request that goes away does not cut the POST.
+// span begins the span of an attempt, in the trace of the event's producer however long ago that was. Its context is
+// the process's, not a request's: a request that goes away does not cut the POST.
 func (d *Deliverer) span(w *store.Work) (context.Context, trace.Span) {
 	ctx := d.life
 	if w.Event != nil {

@@ -164,11 +164,12 @@ func (a *Accepter) hint(n *store.NewEvent, acceptedAt time.Time) {
 	a.cfg.Hint(due...)
 }
 
-// badEndpoint reports an endpoint whose subscription cannot be compiled any more: it was valid when it was made, so this
-// is a change of ours. It matches nothing until it is mended.
+// badEndpoint reports an endpoint whose subscription cannot be compiled any more: it was valid when it was made, so
+// this is a change of ours. It matches nothing until it is mended.
 func (a *Accepter) badEndpoint(tenant string, endpoint webhook.ID, err error) {
 	a.cfg.Metrics.filterFaults.Inc()
-	a.cfg.Log.Error("endpoint's subscription cannot be used", "tenant", tenant, "endpoint", endpoint.String(), "error", err)
+	a.cfg.Log.Error("endpoint's subscription cannot be used", "tenant", tenant, "endpoint", endpoint.String(),
+		"error", err)
 }
 
 func defaultTo(v, otherwise int) int {

@@ -227,14 +227,20 @@ func TestPublicFace(t *testing.T) {
 		status  int
 		says    string
 	}{
-		"NoKey":      {func(*testing.T) *http.Request { return request(`{}`, "Authorization", "Basic x") }, 401, "homing key create"},
-		"WrongKey":   {func(*testing.T) *http.Request { return request(`{}`, "Authorization", "Bearer x") }, 401, "API key"},
-		"TooLarge":   {func(*testing.T) *http.Request { return request(strings.Repeat("x", 3000), "", "") }, 413, "2000 bytes"},
+		"NoKey": {
+			func(*testing.T) *http.Request { return request(`{}`, "Authorization", "Basic x") }, 401, "homing key create",
+		},
+		"WrongKey": {func(*testing.T) *http.Request { return request(`{}`, "Authorization", "Bearer x") }, 401, "API key"},
+		"TooLarge": {
+			func(*testing.T) *http.Request { return request(strings.Repeat("x", 3000), "", "") }, 413, "2000 bytes",
+		},
 		"NotEvents":  {func(*testing.T) *http.Request { return request(`{}`, "ce-specversion", " ") }, 400, "specversion"},
 		"Invalid":    {func(*testing.T) *http.Request { return request(`{}`, "ce-subject", "a%00b") }, 422, "subject"},
 		"LargeBatch": {func(t *testing.T) *http.Request { return batchOf(t, "1", "2", "3", "4", "5", "6") }, 413, "5 events"},
 		"BadInBatch": {func(t *testing.T) *http.Request { return batchOf(t, "1", "") }, 422, "event 1: id"},
-		"Method":     {func(*testing.T) *http.Request { return httptest.NewRequest(http.MethodGet, "/v1/events", nil) }, 405, "POST"},
+		"Method": {
+			func(*testing.T) *http.Request { return httptest.NewRequest(http.MethodGet, "/v1/events", nil) }, 405, "POST",
+		},
 		"PlainJSON": {func(*testing.T) *http.Request {
 			r := httptest.NewRequest(http.MethodPost, "/v1/events", strings.NewReader(`{}`))
 			r.Header.Set("Content-Type", "application/json")

@@ -19,8 +19,8 @@ import (
 // TenantAttribute is the extension that says whose event a brokered event is. It is not sent on to endpoints.
 const TenantAttribute = "tenant"
 
-// The reasons for which a brokered event is rejected: it is stored as such, and answered 2xx, for the broker would throw
-// it away on a 4xx and repeat it on a 5xx.
+// The reasons for which a brokered event is rejected: it is stored as such, and answered 2xx, for the broker would
+// throw it away on a 4xx and repeat it on a 5xx.
 const (
 	rejectUndecodable = "undecodable"
 	rejectInvalid     = "invalid"
@@ -114,7 +114,8 @@ func (f *BrokerFace) Take(ctx context.Context, raw Raw) error {
 	return f.decodeAndTake(ctx, raw, true)
 }
 
-// Unpark takes one event from where it was parked. An error, store.ErrUnavailable, leaves it there: it is not parked anew.
+// Unpark takes one event from where it was parked. An error, store.ErrUnavailable, leaves it there: it is not parked
+// anew.
 func (f *BrokerFace) Unpark(ctx context.Context, raw Raw) error {
 	return f.decodeAndTake(ctx, raw, false)
 }

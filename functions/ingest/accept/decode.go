@@ -20,8 +20,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// Raw is a request as it came, as far as it tells about events: what is parked while the store is away, and kept with what
-// is rejected. Headers are Content-Type, ce-* and the trace context only, so that no credential is ever kept.
+// Raw is a request as it came, as far as it tells about events: what is parked while the store is away, and kept with
+// what is rejected. Headers are Content-Type, ce-* and the trace context only, so that no credential is ever kept.
 type Raw struct {
 	Header map[string]string `json:"header"`
 	Body   []byte            `json:"body"`

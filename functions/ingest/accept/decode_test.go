@@ -139,18 +139,24 @@ func TestDecode(t *testing.T) {
 		require.NotContains(t, string(kept), "very-secret")
 	})
 
+	attributes := func(name, value string) map[string]string {
+		h := map[string]string{"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/", "Ce-Type": "t"}
+		h[name] = value
+		return h
+	}
+	contentType := func(value string) map[string]string { return map[string]string{"Content-Type": value} }
 	for name, tc := range map[string]struct {
 		header map[string]string
 		body   string
 		want   error
 	}{
-		"PlainJSON":      {map[string]string{"Content-Type": "application/json"}, `{}`, accept.ErrNotCloudEvents},
+		"PlainJSON":      {contentType("application/json"), `{}`, accept.ErrNotCloudEvents},
 		"NoContentType":  {nil, `{}`, accept.ErrNotCloudEvents},
-		"BrokenJSON":     {map[string]string{"Content-Type": "application/cloudevents+json"}, `{"specversion`, accept.ErrUndecodable},
-		"OldVersion":     {map[string]string{"Ce-Specversion": "0.3", "Ce-Id": "1", "Ce-Source": "/", "Ce-Type": "t"}, `{}`, accept.ErrUndecodable},
-		"UnknownVersion": {map[string]string{"Ce-Specversion": "9", "Ce-Id": "1", "Ce-Source": "/", "Ce-Type": "t"}, `{}`, accept.ErrUndecodable},
-		"BadTime":        {map[string]string{"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/", "Ce-Type": "t", "Ce-Time": "yesterday"}, `{}`, accept.ErrUndecodable},
-		"BatchOfJunk":    {map[string]string{"Content-Type": "application/cloudevents-batch+json"}, `[1]`, accept.ErrUndecodable},
+		"BrokenJSON":     {contentType("application/cloudevents+json"), `{"specversion`, accept.ErrUndecodable},
+		"OldVersion":     {attributes("Ce-Specversion", "0.3"), `{}`, accept.ErrUndecodable},
+		"UnknownVersion": {attributes("Ce-Specversion", "9"), `{}`, accept.ErrUndecodable},
+		"BadTime":        {attributes("Ce-Time", "yesterday"), `{}`, accept.ErrUndecodable},
+		"BatchOfJunk":    {contentType("application/cloudevents-batch+json"), `[1]`, accept.ErrUndecodable},
 	} {
 		t.Run("Refuses"+name, func(t *testing.T) {
 			t.Parallel()

@@ -15,8 +15,8 @@ import (
 var ErrUnauthorized = errors.New("accept: a valid API key is needed: send \"Authorization: Bearer <key>\"; " +
 	"`homing key create --tenant <tenant>` makes one")
 
-// keys knows which API keys are valid, by their hashes. What it keeps may be stale: the write compares the version of the
-// tenant's configuration, which a revocation moves on.
+// keys knows which API keys are valid, by their hashes. What it keeps may be stale: the write compares the version of
+// the tenant's configuration, which a revocation moves on.
 type keys struct {
 	store store.Accepter
 

@@ -31,7 +31,8 @@ const (
 // rejectReasons is the closed set of reasons for which a brokered event is rejected.
 var rejectReasons = []string{rejectUndecodable, rejectInvalid, rejectTenant, rejectTooLarge}
 
-// NewMetrics makes the metrics of ingest and registers them, each label value from the start so that rates begin at zero.
+// NewMetrics makes the metrics of ingest and registers them, each label value from the start so that rates begin at
+// zero.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	f := promauto.With(r)
 	m := &Metrics{

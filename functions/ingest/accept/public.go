@@ -167,8 +167,8 @@ func problemOf(err error) server.Problem {
 
 // faultsOf lists the attributes at fault.
 func faultsOf(err error) []server.Fault {
-	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a joined error is looked into as it is
-		var faults []server.Fault
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		faults := make([]server.Fault, 0, maxFaultsNamed)
 		for _, e := range all.Unwrap() {
 			faults = append(faults, faultsOf(e)...)
 		}

@@ -92,12 +92,13 @@ func checkAttribute(value string, required bool, limit int) string {
 	}
 }
 
-// checkText returns what keeps a text from being an attribute's value (CloudEvents 1.0.2, "Type System": String), or "".
+// checkText returns what keeps a text from being an attribute's value (CloudEvents 1.0.2, "Type System": String), or
+// "".
 func checkText(s string) string {
 	if !utf8.ValidString(s) {
 		return "is not UTF-8"
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) }) {
+	if strings.ContainsFunc(s, unicode.IsControl) {
 		return "has a control character; CloudEvents does not allow them in attributes"
 	}
 	return ""

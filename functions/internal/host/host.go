@@ -75,8 +75,8 @@ func (h *Host) listen() {
 	})
 }
 
-// ready says whether the process can do its work. That the store is away is no reason: ingest parks and says so, deliver
-// goes on recording, and a restart would not help.
+// ready says whether the process can do its work. That the store is away is no reason: ingest parks and says so,
+// deliver goes on recording, and a restart would not help.
 func (h *Host) ready(context.Context) error { return h.clock.Check() }
 
 // Run starts everything, says so on started, and goes on until ctx ends or a part fails. Errors: what went wrong.

@@ -16,7 +16,8 @@ type Metrics struct {
 	live, oldestDue                                                     prometheus.Gauge
 }
 
-// NewMetrics makes the metrics of retry and registers them, each label value from the start so that rates begin at zero.
+// NewMetrics makes the metrics of retry and registers them, each label value from the start so that rates begin at
+// zero.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	f := promauto.With(r)
 	counter := func(name, help string) prometheus.Counter {

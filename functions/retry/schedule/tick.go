@@ -13,8 +13,8 @@ import (
 )
 
 // Tick fires due timers, drains what was parked, reconciles until nothing is overdue, keeps house when it is time, and
-// takes stock. Each part is tried whatever became of the others. It is called every Interval, by a PingSource or a ticker;
-// ticks may overlap, be lost and be repeated.
+// takes stock. Each part is tried whatever became of the others. It is called every Interval, by a PingSource or a
+// ticker; ticks may overlap, be lost and be repeated.
 func (s *Scheduler) Tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Interval)
 	defer cancel()
@@ -40,8 +40,8 @@ func (s *Scheduler) Hold(ctx context.Context, within time.Duration) {
 	}
 }
 
-// Reconcile moves what is overdue, batch by batch, until nothing is. What it says is said after the commit: when saying it
-// fails, the rows' next wake time brings them back.
+// Reconcile moves what is overdue, batch by batch, until nothing is. What it says is said after the commit: when saying
+// it fails, the rows' next wake time brings them back.
 func (s *Scheduler) Reconcile(ctx context.Context) error {
 	for {
 		found, err := s.cfg.Store.Reconcile(ctx, store.ReconcileRequest{

@@ -79,8 +79,8 @@ func New(cfg Config) *Scheduler {
 	return &Scheduler{cfg: cfg, wake: make(chan struct{}, 1)}
 }
 
-// Rescheduled sets timers for what a hint names, as far as it is due within the horizon: the rest waits in the store until
-// the reconciler comes upon it. It never asks for a hint again: without timers the reconciler does their work.
+// Rescheduled sets timers for what a hint names, as far as it is due within the horizon: the rest waits in the store
+// until the reconciler comes upon it. It never asks for a hint again: without timers the reconciler does their work.
 func (s *Scheduler) Rescheduled(ctx context.Context, h wire.Hint) error {
 	latest := s.cfg.Now().Add(s.cfg.Policy.Horizon)
 	entries := make([]timer.Entry, 0, len(h.Deliveries)+len(h.Endpoints))
@@ -120,8 +120,8 @@ func (s *Scheduler) set(ctx context.Context, entries []timer.Entry) {
 	}
 }
 
-// Run fires timers as they come due until ctx ends. It sleeps until the next one it knows of; one set by another process
-// is known from the next tick on.
+// Run fires timers as they come due until ctx ends. It sleeps until the next one it knows of; one set by another
+// process is known from the next tick on.
 func (s *Scheduler) Run(ctx context.Context) {
 	pause := retryFiring
 	for ctx.Err() == nil {
@@ -162,8 +162,8 @@ func (s *Scheduler) sleep(ctx context.Context, d time.Duration, wakeable bool) {
 	}
 }
 
-// fire says what is due now, batch by batch, and returns when the next timer is. A timer is removed only after its hint is
-// out; when that fails it comes back by itself after fireLease.
+// fire says what is due now, batch by batch, and returns when the next timer is. A timer is removed only after its hint
+// is out; when that fails it comes back by itself after fireLease.
 func (s *Scheduler) fire(ctx context.Context) (next time.Time, err error) {
 	for {
 		now := s.cfg.Now()
