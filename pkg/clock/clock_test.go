@@ -28,14 +28,17 @@ func TestNowIsTheStoresTime(t *testing.T) {
 		require.WithinDuration(t, time.Now(), c.Now(), 0)
 		require.ErrorContains(t, c.Check(), "NTP")
 
+		require.True(t, c.Past().Before(time.Now()), "Past is past however the round trip was spent")
+		require.WithinDuration(t, time.Now(), c.Past(), 6*time.Millisecond)
+
 		synctest.Wait()
-		require.Equal(t, 1, asked, "a fresh measurement is not repeated")
+		require.Equal(t, 3, asked, "a fresh measurement is not repeated")
 		<-time.After(6 * time.Minute)
 		c.Now()
 		c.Now()
 		synctest.Wait()
 		<-time.After(time.Second)
-		require.Equal(t, 2, asked, "an old one is, once")
+		require.Equal(t, 6, asked, "an old one is, once")
 	})
 }
 

@@ -148,12 +148,12 @@ func (d *Deliverer) admit(ctx context.Context, h wire.Hint) []store.ClaimItem {
 		granted := d.passGate(ctx, endpoint, rate, got)
 		d.slots.giveBack(endpoint, got-granted)
 		if counts[endpoint] = granted; granted < want {
-			d.slots.mark(endpoint)
+			d.slots.mark(endpoint, d.cfg.Now())
 			marked = true
 		}
 	}
 	for _, e := range h.Endpoints {
-		d.slots.mark(e.Endpoint)
+		d.slots.mark(e.Endpoint, d.cfg.Now())
 		marked = true
 	}
 	if marked {

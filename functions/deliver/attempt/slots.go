@@ -25,6 +25,9 @@ const (
 	maxKnown        = 50_000          // endpoints remembered; idle ones are forgotten beyond
 	maxPullAtOnce   = 500             // deliveries pulled for one endpoint at once
 	maxPullsPerTurn = 64              // endpoints pulled from by one claim
+	// recheck is how long after work was marked it is pulled once more: it may have been marked a little before it was
+	// due by the store's clock, and then the first pull did not see it.
+	recheck = 100 * time.Millisecond
 )
 
 // slots is the right to have POSTs in flight: a bounded number for the process, of which each endpoint, tenant and host
@@ -56,7 +59,9 @@ type share struct {
 	rate   int // attempts per second; 0: no limit
 	// marks counts how often it was said that there is work; pulled is the count that the last pull answered.
 	marks, pulled int
-	queued        bool // in backlog
+	// markedAt is when it was said last; recheckAt is when a drained endpoint is pulled from once more, zero when it is not.
+	markedAt, recheckAt time.Time
+	queued              bool // in backlog
 	// notBefore is when the gate lets the next attempt pass; zero when at once.
 	notBefore time.Time
 }
@@ -178,11 +183,12 @@ func (s *slots) done(endpoint webhook.ID, o webhook.Outcome, took time.Duration)
 }
 
 // mark notes that an endpoint has due deliveries that found no slot.
-func (s *slots) mark(endpoint webhook.ID) {
+func (s *slots) mark(endpoint webhook.ID, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.of(endpoint)
 	e.marks++
+	e.markedAt = now
 	s.enqueue(e)
 }
 
@@ -209,10 +215,11 @@ type pull struct {
 	slots    int
 	rate     int
 	marks    int // what the pull answers for when it drains the endpoint
+	at       time.Time
 }
 
-// pulls takes slots for endpoints with a backlog, in turns, and returns for which. When none can have one it returns
-// when the gate lets the next one pass; zero when that is not what they wait for.
+// pulls takes slots for endpoints with a backlog, in turns, and returns for which. next is when one that is waited for by
+// time can be looked at; zero when there is none.
 func (s *slots) pulls(now time.Time) (taken []pull, next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,37 +231,51 @@ func (s *slots) pulls(now time.Time) (taken []pull, next time.Time) {
 			blocked = append(blocked, turns[i:]...)
 			break
 		}
-		switch room := s.room(e); {
-		case !e.waiting():
+		if !e.waiting() && e.recheckAt.IsZero() {
 			e.queued = false
-		case e.notBefore.After(now):
-			if next.IsZero() || e.notBefore.Before(next) {
-				next = e.notBefore
+			continue
+		}
+		if until := e.blockedUntil(); until.After(now) {
+			if next.IsZero() || until.Before(next) {
+				next = until
 			}
 			blocked = append(blocked, e)
-		case room == 0:
-			blocked = append(blocked, e)
-		default:
-			n := min(room, maxPullAtOnce)
-			s.hold(e, n)
-			e.queued = false
-			taken = append(taken, pull{endpoint: e.endpoint, slots: n, rate: e.rate, marks: e.marks})
+			continue
 		}
+		n := min(s.room(e), maxPullAtOnce)
+		if n == 0 {
+			blocked = append(blocked, e)
+			continue
+		}
+		s.hold(e, n)
+		e.queued, e.recheckAt = false, time.Time{}
+		taken = append(taken, pull{endpoint: e.endpoint, slots: n, rate: e.rate, marks: e.marks, at: now})
 	}
 	s.backlog = append(blocked, s.backlog...)
 	return taken, next
 }
 
-// pulled notes what a pull found: drained means that nothing more was due when it looked. An endpoint that is not
-// drained, or was marked meanwhile, has its next turn after the others.
+// blockedUntil is when an endpoint in the backlog can be pulled from, as far as that is a matter of time.
+func (e *share) blockedUntil() time.Time {
+	if !e.waiting() && e.recheckAt.After(e.notBefore) {
+		return e.recheckAt
+	}
+	return e.notBefore
+}
+
+// pulled notes what a pull found: drained means that nothing more was due when it looked. An endpoint that is not drained,
+// or was marked meanwhile, has its next turn after the others; one that was marked just before is looked at once more.
 func (s *slots) pulled(p pull, drained bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.of(p.endpoint)
 	if drained {
 		e.pulled = max(e.pulled, p.marks)
+		if again := e.markedAt.Add(recheck); again.After(p.at) {
+			e.recheckAt = again
+		}
 	}
-	if e.waiting() {
+	if e.waiting() || !e.recheckAt.IsZero() {
 		s.enqueue(e)
 	}
 }

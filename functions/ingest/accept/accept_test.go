@@ -191,6 +191,19 @@ func TestPublicFace(t *testing.T) {
 		require.Empty(t, b.deliveries(t))
 	})
 
+	t.Run("AKeyThatWasKnownEndsAtItsDate", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		const short = "hmk_short"
+		require.NoError(t, b.store.CreateKey(t.Context(), store.APIKey{
+			ID: ids.New(time.Now()), Tenant: "acme", Hash: sha256.Sum256([]byte(short)),
+			ExpiresAt: time.Now().Add(100 * time.Millisecond),
+		}))
+		require.Eventually(t, func() bool {
+			return b.post(t, request(`{}`, "Authorization", "Bearer "+short)).status == http.StatusUnauthorized
+		}, 10*time.Second, time.Millisecond)
+	})
+
 	t.Run("WhileTheStoreIsAwayItSaysSoAndTheRepeatIsStoredOnce", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -13,6 +13,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/telemetry"
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
@@ -94,19 +95,28 @@ func (f *BrokerFace) serve(w http.ResponseWriter, r *http.Request) int {
 
 // TakeEvent takes one event from a subscription on the events broker. An error asks for it again.
 func (f *BrokerFace) TakeEvent(ctx context.Context, ce event.Event) error {
+	header := map[string]string{"content-type": typeStructured}
+	if t := telemetry.TraceOf(ctx); t.Parent != "" { // the subscription has taken it from the message
+		header["traceparent"], header["tracestate"] = t.Parent, t.State
+	}
 	e, err := FromCloudEvent(&ce)
 	if err == nil {
-		e.Trace = traceOf(nil, e.Extensions)
+		e.Trace = traceOf(header, e.Extensions)
 	}
 	body, encodeErr := ce.MarshalJSON()
 	if encodeErr != nil {
 		body = ce.Data()
 	}
-	raw := Raw{Header: map[string]string{"content-type": typeStructured}, Body: body}
+	raw := Raw{Header: header, Body: body}
 	if int64(len(ce.Data())) > f.maxBytes {
 		return f.reject(ctx, "", rejectTooLarge, ErrTooLarge, Raw{})
 	}
 	return f.take(ctx, e, err, raw)
+}
+
+// TakeUndecodable takes what came from a subscription on the events broker and is no event. An error asks for it again.
+func (f *BrokerFace) TakeUndecodable(ctx context.Context, raw Raw, cause error) error {
+	return f.take(ctx, webhook.Event{}, cause, raw)
 }
 
 // Take takes one event as it came. An error asks for it again.

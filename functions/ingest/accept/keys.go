@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/homing-hooks/homing/pkg/store"
 )
@@ -19,6 +20,7 @@ var ErrUnauthorized = errors.New("accept: a valid API key is needed: send \"Auth
 // the tenant's configuration, which a revocation moves on.
 type keys struct {
 	store store.Accepter
+	now   func() time.Time // the store's time: the end of a key moves no version on
 
 	mu    sync.RWMutex
 	known map[[32]byte]store.APIKey
@@ -38,7 +40,7 @@ func (k *keys) authenticate(ctx context.Context, authorization string, fresh boo
 	k.mu.RLock()
 	key, ok := k.known[hash]
 	k.mu.RUnlock()
-	if ok && !fresh {
+	if ok && !fresh && (key.ExpiresAt.IsZero() || k.now().Before(key.ExpiresAt)) {
 		return key, nil
 	}
 	key, err := k.store.Authenticate(ctx, hash)

@@ -50,7 +50,7 @@ func NewPublicFace(c PublicConfig) *PublicFace {
 	c.MaxRequests = defaultTo(c.MaxRequests, 1000)
 	return &PublicFace{
 		cfg: c, busy: make(chan struct{}, c.MaxRequests),
-		keys: &keys{store: c.Store, known: make(map[[32]byte]store.APIKey)},
+		keys: &keys{store: c.Store, now: c.Accepter.cfg.Now, known: make(map[[32]byte]store.APIKey)},
 	}
 }
 

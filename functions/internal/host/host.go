@@ -37,6 +37,8 @@ type Host struct {
 	// parking and accepts are made once for the functions that share them; parking is nil where there is none.
 	parking *parking.Parking
 	accepts *accept.Accepter
+	// undecodable, set before anything starts, takes what came from RabbitMQ and is no event; nil where nobody does.
+	undecodable func(ctx context.Context, u bus.Undecodable) error
 
 	mux           *http.ServeMux
 	server        *server.Server

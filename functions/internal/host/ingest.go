@@ -32,6 +32,9 @@ func Ingest(h *Host) error {
 		h.mux.Handle("POST /{$}", broker)
 		return nil
 	}
+	h.undecodable = func(ctx context.Context, u bus.Undecodable) error {
+		return broker.TakeUndecodable(ctx, accept.Raw{Header: u.Header, Body: u.Body}, u.Err)
+	}
 	return h.on(config.FunctionIngest, func(string) bus.Handler {
 		return func(ctx context.Context, e event.Event) error { return broker.TakeEvent(ctx, e) }
 	})

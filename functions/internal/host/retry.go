@@ -27,7 +27,7 @@ func Retry(h *Host) error {
 	}
 	c := &h.cfg.Retry
 	s := schedule.New(schedule.Config{
-		Store: h.store, Timers: timers, Publish: h.publishHints, Now: h.clock.Now, Policy: h.policy, Interval: c.Tick,
+		Store: h.store, Timers: timers, Publish: h.publishHints, Now: h.clock.Past, Policy: h.policy, Interval: c.Tick,
 		Batch: c.Batch, PerEndpoint: c.PerEndpoint, HousekeepEvery: c.HousekeepEvery, Drain: drain, Log: h.log,
 		Retention: store.Retention{
 			Events: c.RetentionEvents, Attempts: c.RetentionAttempts, Rejected: c.RetentionRejected, Ahead: c.PartitionsAhead,

@@ -109,7 +109,15 @@ func (h *Host) openBus() (bus.Bus, error) {
 		}
 		return b, nil
 	case config.BackendAMQP:
-		return amqp.New(amqp.Config{Link: h.link("bus"), Dropped: dropped})
+		return amqp.New(amqp.Config{
+			Link: h.link("bus"), Dropped: dropped,
+			Undecodable: func(ctx context.Context, u bus.Undecodable) error {
+				if h.undecodable == nil {
+					return nil // it can only be a hint, and those may be lost
+				}
+				return h.undecodable(ctx, u)
+			},
+		})
 	default:
 		return busmemory.New(busmemory.Config{Dropped: dropped}), nil
 	}

@@ -25,7 +25,8 @@ type Config struct {
 	Timers timer.Timer
 	// Publish sends hints of a type and returns once the bus has them all.
 	Publish func(ctx context.Context, hintType string, due []wire.Due, endpoints []wire.Endpoint) error
-	// Now is the store's time, as well as this process knows it.
+	// Now is a moment that the store's clock has just passed, as well as this process knows it: a hint that is out before
+	// its delivery is due by the store's clock comes to nothing.
 	Now    func() time.Time
 	Policy webhook.Policy
 	// Interval is the time between ticks; default 60 s. It bounds how long a tick goes on.
