@@ -92,13 +92,12 @@ func sorted(problems []Problem) *Error {
 func unreadable(err error) []Problem {
 	names := fieldVariables()
 	var problems []Problem
-	var all env.AggregateError
-	if !errors.As(err, &all) {
+	all, ok := errors.AsType[env.AggregateError](err)
+	if !ok {
 		return []Problem{{Variable: "environment", Text: "cannot be read"}}
 	}
 	for _, err := range all.Errors {
-		var parse env.ParseError
-		if errors.As(err, &parse) {
+		if parse, ok := errors.AsType[env.ParseError](err); ok {
 			problems = append(problems, Problem{Variable: names[parse.Name], Text: parse.Err.Error()})
 		}
 	}
@@ -109,13 +108,11 @@ func unreadable(err error) []Problem {
 func fieldVariables() map[string]string {
 	names := make(map[string]string)
 	config := reflect.TypeFor[Config]()
-	for i := range config.NumField() {
-		group := config.Field(i).Type
-		if group.Kind() != reflect.Struct {
+	for group := range config.Fields() {
+		if group.Type.Kind() != reflect.Struct {
 			continue
 		}
-		for j := range group.NumField() {
-			field := group.Field(j)
+		for field := range group.Type.Fields() {
 			names[field.Name] = field.Tag.Get("env")
 		}
 	}

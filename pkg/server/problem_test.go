@@ -59,7 +59,7 @@ func TestErrorsGoThereAndBack(t *testing.T) {
 			require.ErrorIs(t, server.ReadError(r), row.err, "by the type of the document")
 
 			for _, other := range want {
-				require.Equal(t, other.err == row.err, errors.Is(row.kind.Err(), other.err))
+				require.Equal(t, other.kind == row.kind, errors.Is(row.kind.Err(), other.err))
 			}
 			bare := &http.Response{StatusCode: row.status, Body: http.NoBody}
 			require.ErrorIs(t, server.ReadError(bare), row.err, "by the status alone")

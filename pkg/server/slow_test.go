@@ -93,8 +93,9 @@ func TestSlowClients(t *testing.T) {
 		t.Parallel()
 		const held = 10 * time.Minute
 		slowly(t, func(w http.ResponseWriter, r *http.Request) {
-			_, err := io.ReadAll(r.Body)
-			require.NoError(t, err)
+			if _, err := io.ReadAll(r.Body); err != nil {
+				t.Error(err)
+			}
 			select {
 			case <-time.After(held):
 				w.WriteHeader(http.StatusNoContent)

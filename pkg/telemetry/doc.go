@@ -7,7 +7,7 @@
 //
 // It promises:
 //
-//   - A span that is not sampled, because its parent is not or because tracing is off, allocates nothing
+//   - A span that is not sampled, because its parent is not or because none is, allocates nothing
 //     ([StartSpan]). A trace context that came in is passed on, whether tracing is on or not.
 //   - Metrics are one registry, for /metrics and for OTLP alike.
 //   - [Telemetry.Shutdown] sends what has not been sent yet, so that a process that lived five seconds loses no

@@ -88,17 +88,22 @@ func otlp(t *config.Telemetry) (protocol, traces, metrics string) {
 	}
 }
 
-// parentDecides reports whether the sampler leaves out every span whose parent is not sampled. It follows
-// knative.dev/pkg/observability/tracing, and like it the variables that OpenTelemetry itself reads.
-func parentDecides(c tracing.Config) bool {
-	if sampler := os.Getenv("OTEL_TRACES_SAMPLER"); sampler != "" {
-		return strings.HasPrefix(sampler, "parentbased_") || sampler == "always_off"
+// sampling says whether no span is ever sampled, and whether every span whose parent is not sampled is left out. It
+// follows knative.dev/pkg/observability/tracing, and like it the variables that OpenTelemetry itself reads.
+func sampling(c tracing.Config) (never, parentDecides bool) {
+	switch sampler := os.Getenv("OTEL_TRACES_SAMPLER"); {
+	case c.Protocol == protocolNone:
+		return true, true
+	case sampler != "":
+		return sampler == "always_off", strings.HasPrefix(sampler, "parentbased_")
+	case c.Protocol == tracing.ProtocolStdout:
+		return false, false
 	}
 	rate := c.SamplingRate
 	if over, err := strconv.ParseFloat(os.Getenv("OTEL_TRACES_SAMPLER_ARG"), 64); err == nil {
 		rate = over
 	}
-	return rate < 1 && c.Protocol != tracing.ProtocolStdout
+	return rate < 1 && c.SamplingRate <= 0, rate < 1
 }
 
 // pusher returns a reader that sends what is in a registry, now and then and when it is shut down; nil when nothing

@@ -51,8 +51,9 @@ func New(cfg *config.Config, version string, log *slog.Logger) (*Telemetry, erro
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: traces: %w", err)
 	}
-	own := &tracer{parentDecides: parentDecides(where.Tracing)}
-	if where.Tracing.Protocol != protocolNone {
+	never, parentDecides := sampling(where.Tracing)
+	own := &tracer{parentDecides: parentDecides}
+	if !never {
 		own.inner = t.traces.Tracer(scope, trace.WithInstrumentationVersion(version))
 	}
 	t.tracer = own

@@ -19,7 +19,7 @@ func (d *Deliverer) span(w *store.Work) (context.Context, trace.Span) {
 	if w.Event != nil {
 		ctx = telemetry.ContextWithTrace(ctx, w.Event.Trace)
 	}
-	return d.cfg.Tracer.Start(ctx, "homing.deliver.attempt", trace.WithSpanKind(trace.SpanKindProducer))
+	return telemetry.StartSpan(ctx, d.cfg.Tracer, "homing.deliver.attempt", trace.SpanKindProducer)
 }
 
 // endSpan tells the span what happened; a span that is not sampled costs nothing here.

@@ -74,6 +74,10 @@ func (f *BrokerFace) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *BrokerFace) serve(w http.ResponseWriter, r *http.Request) int {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return http.StatusMethodNotAllowed
+	}
 	// A dispatcher that is stopped cancels its requests and acknowledges their messages all the same: an event that has
 	// arrived is stored or parked even if nobody waits for the answer any more.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), takeTimeout)

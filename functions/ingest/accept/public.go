@@ -111,8 +111,8 @@ func (f *PublicFace) take(w http.ResponseWriter, r *http.Request) (receipts []Re
 	if len(events) > f.cfg.MaxBatch {
 		return nil, batch, fmt.Errorf("%w: a batch may have at most %d events", ErrTooLarge, f.cfg.MaxBatch)
 	}
-	ctx, span := f.cfg.Tracer.Start(telemetry.ContextWithTrace(ctx, events[0].Trace), "homing.ingest.accept",
-		trace.WithSpanKind(trace.SpanKindServer))
+	ctx, span := telemetry.StartSpan(telemetry.ContextWithTrace(ctx, events[0].Trace), f.cfg.Tracer,
+		"homing.ingest.accept", trace.SpanKindServer)
 	defer span.End()
 	if err := prepare(ctx, events, key.Tenant); err != nil {
 		return nil, batch, err

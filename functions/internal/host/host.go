@@ -40,11 +40,24 @@ type Host struct {
 	// undecodable, set before anything starts, takes what came from RabbitMQ and is no event; nil where nobody does.
 	undecodable func(ctx context.Context, u bus.Undecodable) error
 
-	mux           *http.ServeMux
+	routes        routes
 	server        *server.Server
 	subscriptions []subscription
 	// services are what functions use, parts what they are, each in the order of their start.
 	services, parts []server.Part
+}
+
+// routes are the handlers of the process by exact path. It is no http.ServeMux, for that answers untidy paths with a
+// redirect, which a broker takes for success: the event would be gone.
+type routes map[string]http.Handler
+
+// ServeHTTP answers 404 for any path but those of the process.
+func (r routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if handler, ok := r[req.URL.Path]; ok {
+		handler.ServeHTTP(w, req)
+		return
+	}
+	server.WriteProblem(w, server.Problem{Kind: server.KindNotFound})
 }
 
 // subscription is a trigger's events with the handler that takes them.
@@ -55,7 +68,7 @@ type subscription struct {
 
 // New makes a host of functions from valid settings. It connects to nothing yet. Errors: settings that cannot be used.
 func New(cfg *config.Config, log *slog.Logger, functions ...Function) (*Host, error) {
-	h := &Host{cfg: cfg, log: log, policy: cfg.WebhookPolicy(), mux: http.NewServeMux()}
+	h := &Host{cfg: cfg, log: log, policy: cfg.WebhookPolicy(), routes: make(routes)}
 	if err := h.open(); err != nil {
 		return nil, err
 	}
@@ -72,7 +85,7 @@ func New(cfg *config.Config, log *slog.Logger, functions ...Function) (*Host, er
 func (h *Host) listen() {
 	address, setting := h.cfg.ListenAddress()
 	h.server = server.New(server.Config{
-		Addr: address, Setting: setting, Handler: h.mux, Ready: h.ready, Metrics: h.tel.MetricsHandler(),
+		Addr: address, Setting: setting, Handler: h.routes, Ready: h.ready, Metrics: h.tel.MetricsHandler(),
 		MetricsAddr: h.cfg.MetricsAddress(), DrainDelay: h.cfg.Server.DrainDelay, Logger: h.log,
 	})
 }

@@ -20,16 +20,16 @@ func Ingest(h *Host) error {
 		return err
 	}
 	if face := h.cfg.Ingest.Face; face != config.FaceBroker {
-		h.mux.Handle(accept.EventsPath, accept.NewPublicFace(accept.PublicConfig{
+		h.routes[accept.EventsPath] = accept.NewPublicFace(accept.PublicConfig{
 			Accepter: accepter, Store: h.store, MaxBytes: int64(h.cfg.Ingest.MaxPayload), Tracer: h.tel.Tracer(),
-		}))
+		})
 		if face == config.FacePublic {
 			return nil
 		}
 	}
 	broker := h.brokerFace(accepter)
 	if h.cfg.Bus() == config.BackendKnative {
-		h.mux.Handle("POST /{$}", broker)
+		h.routes["/"] = broker
 		return nil
 	}
 	h.undecodable = func(ctx context.Context, u bus.Undecodable) error {

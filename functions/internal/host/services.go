@@ -105,7 +105,7 @@ func (h *Host) openBus() (bus.Bus, error) {
 			return nil, err
 		}
 		if h.cfg.Function != config.FunctionIngest {
-			h.mux.Handle("POST /{$}", b.Handler())
+			h.routes["/"] = b.Handler()
 		}
 		return b, nil
 	case config.BackendAMQP:
