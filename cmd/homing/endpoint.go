@@ -19,7 +19,7 @@ import (
 
 func endpointCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "endpoint", Short: "Manage the endpoints that webhooks are sent to"}
-	cmd.AddCommand(endpointCreate(a), endpointList(a),
+	cmd.AddCommand(endpointCreate(a), endpointList(a), endpointRotate(a),
 		endpointStatus(a, "pause", "Stop sending; events meanwhile are held", webhook.EndpointPaused),
 		endpointStatus(a, "resume", "Send again, what was held first", webhook.EndpointActive),
 		endpointStatus(a, "delete", "Delete it; what is still to be sent to it is cancelled", webhook.EndpointDeleted),
@@ -189,6 +189,52 @@ func endpointList(a *app) *cobra.Command {
 			})
 		},
 	}
+}
+
+func endpointRotate(a *app) *cobra.Command {
+	var signing string
+	var overlap time.Duration
+	cmd := &cobra.Command{
+		Use: "rotate ID", Short: "Give it a new signing secret; the old ones go on signing for a while",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			if !cmd.Flags().Changed("overlap") {
+				overlap = cfg.Security.SecretOverlap
+			}
+			id, err := webhook.ParseID(args[0])
+			if err != nil || overlap < 0 {
+				return fmt.Errorf("%q must be an endpoint's id (`homing endpoint list` shows them), and --overlap not negative",
+					args[0])
+			}
+			secret, err := signature.NewSecret(webhook.SecretKind(signing))
+			if err != nil {
+				return fmt.Errorf("--signing: %w", err)
+			}
+			secret.ID, secret.Endpoint = a.ids.New(time.Now()), id
+			return a.withStore(cmd.Context(), func(ctx context.Context, s store.Store) error {
+				if err := s.AddSecret(ctx, a.tenant, secret, overlap); err != nil {
+					return a.explain(err, "endpoint "+args[0])
+				}
+				text, err := signature.Format(secret)
+				if err != nil {
+					return err
+				}
+				made := map[string]string{"id": args[0], "secret": text, "old_secrets_until": overlap.String()}
+				return a.print(cmd.OutOrStdout(), made, func(w io.Writer) error {
+					_, err := fmt.Fprintf(w, "secret   %s\nthe old ones sign for another %s\n", text, overlap)
+					return err
+				})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&signing, "signing", string(webhook.SecretHMAC), "v1 (HMAC-SHA256) or v1a (Ed25519)")
+	cmd.Flags().DurationVar(&overlap, "overlap", 0, "how long the old secrets of its kind go on signing (default: "+
+		"HOMING_SECRET_OVERLAP)")
+	return cmd
 }
 
 func endpointStatus(a *app, verb, short string, to webhook.EndpointStatus) *cobra.Command {

@@ -192,6 +192,15 @@ func TestServeForANewcomer(t *testing.T) {
 		server.waitFor(t, "(time 2)")
 	})
 
+	t.Run("ARotatedSecretOverlaps", func(t *testing.T) {
+		var listed []struct{ ID string }
+		require.NoError(t, json.Unmarshal([]byte(must(t, env, "endpoint", "list", "-o", "json")), &listed))
+		require.Contains(t, must(t, env, "endpoint", "rotate", listed[0].ID, "--overlap", "1h"), "whsec_")
+		must(t, env, "send", "--type", "after.rotation")
+		server.waitFor(t, "after.rotation")
+		require.NotContains(t, server.text(), "NOT VERIFIED", "the receiver knows the old secret only")
+	})
+
 	t.Run("MistakesAreExplained", func(t *testing.T) {
 		for want, args := range map[string][]string{
 			"private":                   {"endpoint", "create", "--url", "http://10.0.0.1/"},
