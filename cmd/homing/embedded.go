@@ -35,6 +35,7 @@ func (s *serving) embed(ctx context.Context) error {
 		return fmt.Errorf("the private Postgres cannot be started: %w", err)
 	}
 	s.closers = append(s.closers, db.Stop)
+	s.databaseEnded = db.Done()
 	if _, err := postgres.Migrate(ctx, db.URL()); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -304,4 +305,20 @@ func TestServeRunsForAnOrdinaryUser(t *testing.T) {
 	p := begin(t, env, attr, "serve", "--demo", "--listen", "127.0.0.1:0")
 	p.waitFor(t, "verified webhook-id msg_")
 	p.end(t)
+}
+
+func TestServeEndsWhenItsDatabaseIsKilled(t *testing.T) {
+	t.Parallel()
+	dir := home(t)
+	p := begin(t, environ("HOMING_DATA_DIR="+dir), nil, "serve", "--listen", "127.0.0.1:0")
+	p.waitFor(t, "Try, in another terminal")
+	pid, err := os.ReadFile(filepath.Join(dir, "postgres", "data", "postmaster.pid"))
+	require.NoError(t, err)
+	first, _, _ := strings.Cut(string(pid), "\n")
+	postmaster, err := strconv.Atoi(first)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(postmaster, syscall.SIGKILL))
+	<-p.done
+	require.Error(t, p.err)
+	p.waitFor(t, "the private Postgres has ended")
 }

@@ -58,6 +58,8 @@ type serving struct {
 	out  io.Writer
 	cfg  *config.Config
 	log  *slog.Logger
+	// databaseEnded is closed when the private Postgres has ended; nil without one.
+	databaseEnded <-chan struct{}
 	// what ends after the server, the last first
 	closers []func(context.Context) error
 }
@@ -117,6 +119,8 @@ func (s *serving) serve(ctx context.Context, server *local.App) error {
 		return nil
 	case err := <-server.Done():
 		return err
+	case <-s.databaseEnded:
+		return errors.New("the private Postgres has ended; its log is in the data directory, postgres/postgres.log")
 	}
 }
 

@@ -79,7 +79,8 @@ type session struct {
 
 	number    atomic.Uint64 // of the last mandatory message
 	abandoned atomic.Int64  // messages whose confirms nobody waits for any more
-	spent     chan struct{} // closed when there are too many of those
+	once      sync.Once     // closes spent
+	spent     chan struct{} // closed when another connection is wanted
 
 	returned map[string]struct{} // CorrelationIds; owned by the goroutine of sort
 	ask      chan question
@@ -224,9 +225,21 @@ func (p *Publisher) serve(ctx context.Context, c *Conn, up func()) error {
 	case <-c.Lost():
 		return errors.New("link: connection lost")
 	case <-s.spent:
-		return errors.New("link: the server does not confirm")
+		return errors.New("link: the server does not confirm, or lacks what was set up")
 	}
 }
+
+// Renew makes the next connection, and so runs Setup again: for who learns that what Setup made is gone.
+func (p *Publisher) Renew() {
+	p.mu.Lock()
+	s := p.session
+	p.mu.Unlock()
+	if s != nil {
+		s.renew()
+	}
+}
+
+func (s *session) renew() { s.once.Do(func() { close(s.spent) }) }
 
 // open makes a channel ready for publishing.
 func (p *Publisher) open(c *Conn) (*amqp.Channel, error) {
@@ -283,8 +296,8 @@ func (s *session) publish(ctx context.Context, m *Message, mostAbandoned int64) 
 	case <-confirm.Done():
 	case <-ctx.Done():
 		// The client library keeps the confirm until it comes or the channel is closed: do not let them pile up.
-		if s.abandoned.Add(1) == mostAbandoned {
-			close(s.spent)
+		if s.abandoned.Add(1) >= mostAbandoned {
+			s.renew()
 		}
 		return fmt.Errorf("%w: not confirmed: %w", ErrUnavailable, ctx.Err())
 	}
