@@ -98,6 +98,7 @@ func TestSchedules(t *testing.T) {
 			require.Equal(t, schedule, parsed)
 		}
 		for text, want := range map[string]string{
+			//nolint:gocritic // the white space is what is tested
 			" 1h , 90m ": "1h,1h30m", "1h0m5s": "1h0m5s", "168h": "168h", "100ms,1m0.5s": "100ms,1m0.5s", "10m0s": "10m",
 			"0": "0s",
 		} {

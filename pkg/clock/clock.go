@@ -49,8 +49,8 @@ func (c *Clock) Now() time.Time {
 	return now.Add(time.Duration(c.offset.Load()))
 }
 
-// Past returns a moment that the store's clock has passed already, as close to Now as the last measurement was exact: what
-// is done because it is due by Past is not done too early for the store.
+// Past returns a moment that the store's clock has passed already, as close to Now as the last measurement was exact:
+// what is done because it is due by Past is not done too early for the store.
 func (c *Clock) Past() time.Time { return c.Now().Add(-time.Duration(c.doubt.Load())) }
 
 // Measure asks for the store's time now. Errors: those of asking; the old offset then stays.

@@ -363,7 +363,7 @@ func TestHeadersAreKeptWithinBounds(t *testing.T) {
 	size := 0
 	for name, value := range kept {
 		size += len(name) + len(value)
-		require.True(t, strings.ToValidUTF8(value, "") == value, name)
+		require.Equal(t, strings.ToValidUTF8(value, ""), value, name)
 	}
 	require.LessOrEqual(t, size, maxKeptHeaderBytes)
 	require.Equal(t, kept, keepHeaders(h), "which are kept does not depend on the order of a map")

@@ -68,7 +68,7 @@ func (c *conformanceCase) check(t *testing.T) {
 	require.Contains(t, kinds, c.Error)
 	require.True(t, kinds[c.Error](err), "%s: %v", c.Expression, err)
 	if number, ok := c.Result.(float64); ok {
-		require.EqualValues(t, number, value, c.Expression)
+		require.InDelta(t, number, value, 0, c.Expression)
 		return
 	}
 	require.Equal(t, c.Result, value, c.Expression)

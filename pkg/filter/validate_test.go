@@ -1,7 +1,6 @@
 package filter_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +57,7 @@ func TestValidateReportsEveryMistake(t *testing.T) {
 	var fields []string
 	for _, err := range joined.Unwrap() {
 		var invalid *filter.InvalidError
-		require.True(t, errors.As(err, &invalid))
+		require.ErrorAs(t, err, &invalid)
 		fields = append(fields, invalid.Field)
 	}
 	require.Equal(t, []string{"types[0]", "types[2]", "filter"}, fields)

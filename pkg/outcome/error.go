@@ -58,8 +58,7 @@ func classify(err error) (webhook.Outcome, string) {
 	if err == nil {
 		return webhook.OutcomeSuccess, ""
 	}
-	var known *Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*Error](err); ok {
 		return known.Outcome, known.Text
 	}
 	for _, of := range []func(error) (webhook.Outcome, string){ofDNS, ofTime, ofTLS, ofConnection, ofRequest} {

@@ -120,7 +120,7 @@ func (d *drain) run(ctx context.Context, c *link.Conn, queue string) error {
 
 // receive begins handlers for as many events as wanted.
 func (d *drain) receive(ctx context.Context, deliveries <-chan amqp.Delivery) error {
-	for begun := 0; begun < d.want; begun++ {
+	for range d.want {
 		select {
 		case d.places <- struct{}{}:
 		case <-ctx.Done():

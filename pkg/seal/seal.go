@@ -1,9 +1,9 @@
 // Package seal encrypts what the store must not hold in clear: the signing secrets and the headers of endpoints.
 //
-// It owns the sealed form and the keyring. It promises that what was sealed for one place (its labels: tenant, endpoint,
-// secret) opens for that place only, so that whoever can write to the database still cannot move a secret from one
-// endpoint to another; that data sealed with an older key of the ring still opens; and that no key appears in an error,
-// a log or a printed value. It never stores anything and never fetches a key from anywhere.
+// It owns the sealed form and the keyring. It promises that what was sealed for one place (its labels: tenant,
+// endpoint, secret) opens for that place only, so that whoever can write to the database still cannot move a secret
+// from one endpoint to another; that data sealed with an older key of the ring still opens; and that no key appears in
+// an error, a log or a printed value. It never stores anything and never fetches a key from anywhere.
 //
 // The cipher is AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce. Sealed data are
 //
@@ -45,8 +45,8 @@ const (
 	maxKeyID = 64
 )
 
-// Keyring holds the keys by their ids; one of them is current, and seals. The zero Keyring has none: it can neither seal
-// nor open. A Keyring does not change and is safe for concurrent use.
+// Keyring holds the keys by their ids; one of them is current, and seals. The zero Keyring has none: it can neither
+// seal nor open. A Keyring does not change and is safe for concurrent use.
 type Keyring struct {
 	current string
 	keys    map[string]cipher.AEAD

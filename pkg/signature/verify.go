@@ -163,7 +163,7 @@ func (v *Verifier) match(signatures string, message []byte) error {
 
 // sums returns the HMAC of the message by each key.
 func (v *Verifier) sums(message []byte) [][]byte {
-	var sums [][]byte
+	sums := make([][]byte, 0, len(v.hmac))
 	for _, key := range v.hmac {
 		mac := hmac.New(sha256.New, key)
 		mac.Write(message)

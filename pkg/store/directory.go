@@ -49,7 +49,8 @@ type Browser interface {
 	Delivery(ctx context.Context, tenant string, id webhook.ID) (DeliveryView, error)
 	// RetryNow makes a scheduled delivery due at once; of a terminal one it makes a replay: a new delivery, with the event
 	// copied to now (Origin names the first), due at once, with the lifetime of a new one. It returns the delivery to hint
-	// at; its wake time is now, so that the next tick finds it when nobody can hint. Errors: ErrNotFound; ErrConflict while an attempt is under way, or when the endpoint was deleted.
+	// at; its wake time is now, so that the next tick finds it when nobody can hint. Errors: ErrNotFound; ErrConflict
+	// while an attempt is under way, or when the endpoint was deleted.
 	RetryNow(ctx context.Context, tenant string, id webhook.ID, ids *webhook.IDSource) (Due, error)
 	// CancelDelivery ends a live delivery by hand. Errors: ErrNotFound; ErrConflict when it has ended.
 	CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error

@@ -76,7 +76,7 @@ func TestKeysOfSecretsAreNeverShown(t *testing.T) {
 	shown := log.String()
 	for _, leak := range []string{
 		string(key), strings.Trim(string(encoded), `"`), fmt.Sprintf("%x", key), fmt.Sprintf("%X", key),
-		strings.Trim(fmt.Sprint(key), "[]"), "0x53, 0x45",
+		strings.Trim(fmt.Sprintf("%d", key), "[]"), "0x53, 0x45",
 	} {
 		require.NotContains(t, shown, leak)
 	}

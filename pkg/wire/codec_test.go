@@ -75,7 +75,7 @@ func TestGolden(t *testing.T) {
 func TestDecode(t *testing.T) {
 	t.Parallel()
 	one := fmt.Sprintf(`{"id":%q,"endpoint":%q,"attempt":1,"due":"2026-03-01T12:30:15Z"}`, delivery, endpoint)
-	listed := func(old, new string) string { return `{"deliveries":[` + strings.Replace(one, old, new, 1) + `]}` }
+	listed := func(old, other string) string { return `{"deliveries":[` + strings.Replace(one, old, other, 1) + `]}` }
 	due := []wire.Due{{delivery, endpoint, 1, at.Truncate(time.Second)}}
 	for name, test := range map[string]struct {
 		data      string

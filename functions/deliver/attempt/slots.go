@@ -59,7 +59,8 @@ type share struct {
 	rate   int // attempts per second; 0: no limit
 	// marks counts how often it was said that there is work; pulled is the count that the last pull answered.
 	marks, pulled int
-	// markedAt is when it was said last; recheckAt is when a drained endpoint is pulled from once more, zero when it is not.
+	// markedAt is when it was said last; recheckAt is when a drained endpoint is pulled from once more, zero when it is
+	// not.
 	markedAt, recheckAt time.Time
 	queued              bool // in backlog
 	// notBefore is when the gate lets the next attempt pass; zero when at once.
@@ -218,8 +219,8 @@ type pull struct {
 	at       time.Time
 }
 
-// pulls takes slots for endpoints with a backlog, in turns, and returns for which. next is when one that is waited for by
-// time can be looked at; zero when there is none.
+// pulls takes slots for endpoints with a backlog, in turns, and returns for which. next is when one that is waited for
+// by time can be looked at; zero when there is none.
 func (s *slots) pulls(now time.Time) (taken []pull, next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -263,8 +264,9 @@ func (e *share) blockedUntil() time.Time {
 	return e.notBefore
 }
 
-// pulled notes what a pull found: drained means that nothing more was due when it looked. An endpoint that is not drained,
-// or was marked meanwhile, has its next turn after the others; one that was marked just before is looked at once more.
+// pulled notes what a pull found: drained means that nothing more was due when it looked. An endpoint that is not
+// drained, or was marked meanwhile, has its next turn after the others; one that was marked just before is looked at
+// once more.
 func (s *slots) pulled(p pull, drained bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

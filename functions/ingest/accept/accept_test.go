@@ -340,6 +340,7 @@ func TestBrokerFace(t *testing.T) {
 	face := func(b *bundle, p accept.Parker) *accept.BrokerFace {
 		return accept.NewBrokerFace(accept.BrokerConfig{
 			Accepter: b.accepter, Parker: p, MaxBytes: 2000, Tenants: []string{"acme", "gone"},
+			Tracer: noop.NewTracerProvider().Tracer(""),
 		})
 	}
 	post := func(f *accept.BrokerFace, r *http.Request) int {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/telemetry"
@@ -46,6 +47,7 @@ type BrokerFace struct {
 	parker   Parker // nil: nowhere to park
 	maxBytes int64
 	tenants  []string
+	tracer   trace.Tracer
 	ids      webhook.IDSource
 }
 
@@ -58,11 +60,14 @@ type BrokerConfig struct {
 	MaxBytes int64
 	// Tenants are those that the broker may speak for; none means all.
 	Tenants []string
+	Tracer  trace.Tracer
 }
 
 // NewBrokerFace makes a BrokerFace.
 func NewBrokerFace(c BrokerConfig) *BrokerFace {
-	return &BrokerFace{accepter: c.Accepter, parker: c.Parker, maxBytes: c.MaxBytes, tenants: c.Tenants}
+	return &BrokerFace{
+		accepter: c.Accepter, parker: c.Parker, maxBytes: c.MaxBytes, tenants: c.Tenants, tracer: c.Tracer,
+	}
 }
 
 // ServeHTTP takes the events of a trigger.
@@ -170,6 +175,12 @@ func (f *BrokerFace) store(ctx context.Context, e webhook.Event, err error, raw 
 	}
 	delete(e.Extensions, TenantAttribute)
 	e.Tenant = tenant
+	ctx, span := telemetry.StartSpan(telemetry.ContextWithTrace(ctx, e.Trace), f.tracer, "homing.ingest.accept",
+		trace.SpanKindConsumer)
+	defer span.End()
+	if traced := telemetry.TraceOf(ctx); traced.Parent != "" {
+		e.Trace = traced // so that attempts hang below it
+	}
 	if err := Validate(&e, 0); err != nil {
 		return f.reject(ctx, tenant, rejectInvalid, err, raw)
 	}

@@ -62,6 +62,7 @@ func (h *Host) accepter() (*accept.Accepter, error) {
 func (h *Host) brokerFace(a *accept.Accepter) *accept.BrokerFace {
 	c := accept.BrokerConfig{
 		Accepter: a, MaxBytes: int64(h.cfg.Ingest.MaxPayload), Tenants: h.cfg.Ingest.BrokerTenants,
+		Tracer: h.tel.Tracer(),
 	}
 	if h.parking != nil {
 		c.Parker = parker{h.parking}

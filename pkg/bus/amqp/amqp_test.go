@@ -105,7 +105,9 @@ func TestPublishWritesAsTheKnativeIngress(t *testing.T) {
 	url := testenv.RabbitMQ(t)
 	b := newBus(t, url, amqp.Config{})
 	require.NoError(t, b.Publish(t.Context(), bus.BrokerDeliveries, newEvent("nowhere")))
-	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: 1})
+	span := trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: 1,
+	})
 	e := newEvent("1")
 	e.SetSubject("subject")
 	e.SetDataSchema("https://example.com/schema")
@@ -128,7 +130,7 @@ func TestPublishWritesAsTheKnativeIngress(t *testing.T) {
 		}, d.Headers)
 		require.Equal(t, "1", d.MessageId)
 		require.Equal(t, "application/json", d.ContentType)
-		require.EqualValues(t, amqp091.Persistent, d.DeliveryMode)
+		require.Equal(t, amqp091.Persistent, d.DeliveryMode)
 		require.Equal(t, `{}`, string(d.Body))
 		return err
 	})
@@ -253,7 +255,7 @@ func TestAHandlerThatFailsDoesNotSpin(t *testing.T) {
 		failure := errors.New("always")
 		dropped := make(chan error, 1)
 		b := newBus(t, url, amqp.Config{
-			Delay: time.Millisecond, Tries: 4, Dropped: func(name string, err error) { dropped <- err },
+			Delay: time.Millisecond, Tries: 4, Dropped: func(_ string, err error) { dropped <- err },
 		})
 		var tries atomic.Int32
 		require.NoError(t, b.Subscribe(hints, func(context.Context, event.Event) error { tries.Add(1); return failure }))
@@ -269,13 +271,14 @@ func TestWhatIsNoEventIsHandedToUndecodable(t *testing.T) {
 	url := testenv.RabbitMQ(t)
 	told := make(chan bus.Undecodable, 100)
 	var known atomic.Bool
-	b := newBus(t, url, amqp.Config{Delay: time.Millisecond, Undecodable: func(_ context.Context, u bus.Undecodable) error {
+	undecodable := func(_ context.Context, u bus.Undecodable) error {
 		told <- u
 		if known.Swap(true) {
 			return nil
 		}
 		return errors.New("not now")
-	}})
+	}
+	b := newBus(t, url, amqp.Config{Delay: time.Millisecond, Undecodable: undecodable})
 	ids := collect(t, b, events)
 	subscribed(t, url, eventsQueue)
 	raw(t, url, func(ch *amqp091.Channel) error {

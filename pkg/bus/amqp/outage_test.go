@@ -98,7 +98,9 @@ func TestRabbitMQMayBeAway(t *testing.T) {
 	}, patience, time.Millisecond)
 	server.Start()
 	again := newBus(t, server.URL, amqp.Config{})
-	for ids := collect(t, again, events); recv(t, ids) != "kept"; {
+	ids := collect(t, again, events)
+	for got := ""; got != "kept"; got = recv(t, ids) {
+		t.Logf("received %q", got)
 	}
 	hinted = collect(t, again, hints)
 	arrives(t, publisher, bus.BrokerDeliveries, "after the crash", hinted)

@@ -3,6 +3,7 @@ package bustest
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -169,9 +170,7 @@ func (s *StandIn) post(p passing, subscriber string) bool {
 	if err != nil {
 		return true
 	}
-	for name, values := range p.header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, p.header)
 	if err := cehttp.WriteRequest(binding.WithForceBinary(s.ctx), binding.ToMessage(&p.event), request); err != nil {
 		return true // what cannot be sent is acknowledged and dropped
 	}

@@ -154,7 +154,8 @@ var errHandler = errors.New("not now")
 func again(t *testing.T, h Harness, durable bool) {
 	p := join(t, h)
 	var tries sync.Map
-	p.subscribe(bus.Subscription{Name: "again", Parallelism: 2, Durable: durable}, func(_ context.Context, e event.Event) error {
+	again := bus.Subscription{Name: "again", Parallelism: 2, Durable: durable}
+	p.subscribe(again, func(_ context.Context, e event.Event) error {
 		n, _ := tries.LoadOrStore(e.ID(), new(atomic.Int32))
 		switch n.(*atomic.Int32).Add(1) {
 		case 1:
@@ -175,7 +176,8 @@ func again(t *testing.T, h Harness, durable bool) {
 func besideFailure(t *testing.T, h Harness, durable bool) {
 	p := join(t, h)
 	failed := make(chan struct{}, 1000)
-	p.subscribe(bus.Subscription{Name: "beside", Parallelism: 2, Durable: durable}, func(_ context.Context, e event.Event) error {
+	beside := bus.Subscription{Name: "beside", Parallelism: 2, Durable: durable}
+	p.subscribe(beside, func(_ context.Context, e event.Event) error {
 		if e.ID() == "poison" {
 			failed <- struct{}{}
 			return errHandler

@@ -170,8 +170,7 @@ func (b *Bus) send(ctx context.Context, sink *url.URL, e *event.Event) (again bo
 	propagator.Inject(ctx, propagation.HeaderCarrier(request.Header))
 	response, err := b.client.Do(request)
 	if err != nil {
-		var named *url.Error // its text names the URL, which may hold credentials
-		if errors.As(err, &named) {
+		if named, ok := errors.AsType[*url.Error](err); ok {
 			err = named.Err
 		}
 		return true, err

@@ -102,7 +102,7 @@ func wakesBehindLease(t *testing.T, b *bundle) {
 	require.Equal(t, w.Delivery.LeaseUntil, w.Delivery.WakeAt)
 }
 
-func passesOverAttempting(t *testing.T, b *bundle) {
+func passesOverAttempting(_ *testing.T, b *bundle) {
 	d := b.to(b.endpoint())
 	w := b.begin(d.ID)
 	b.refuses(d)
@@ -217,7 +217,7 @@ func tellsThrottle(t *testing.T, b *bundle) {
 	require.Len(t, b.pulled(e.ID, 10).Work, 2)
 }
 
-func passesOverExpired(t *testing.T, b *bundle) {
+func passesOverExpired(_ *testing.T, b *bundle) {
 	d := b.store(living(b.event(b.endpoint()), time.Hour))[0]
 	b.pass(59 * time.Minute)
 	b.record(b.failure(b.begin(d.ID), 0))

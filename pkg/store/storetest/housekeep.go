@@ -69,7 +69,7 @@ func keepsLive(t *testing.T, b *bundle) {
 	b.set(e.ID, webhook.EndpointPaused)
 	was := []store.DeliveryView{b.view(ds[0].ID), b.view(ds[1].ID)}
 	b.housekeep()
-	require.Equal(t, was, []store.DeliveryView{b.view(ds[0].ID), b.view(ds[1].ID)})
+	require.Equal(t, []store.DeliveryView{b.view(ds[0].ID), b.view(ds[1].ID)}, was)
 	require.Len(t, b.secretIDs(e.ID), 1)
 }
 

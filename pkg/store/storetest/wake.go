@@ -184,7 +184,7 @@ func countsPauseOnce(t *testing.T, b *bundle) {
 	require.Zero(t, got.PausedAt)
 }
 
-func givesWholeLife(t *testing.T, b *bundle) {
+func givesWholeLife(_ *testing.T, b *bundle) {
 	e := b.endpoint()
 	b.set(e.ID, webhook.EndpointPaused)
 	b.pass(100 * time.Hour)

@@ -217,15 +217,15 @@ func emptyCalls(b *bundle) {
 func closedIsUnavailable(b *bundle) {
 	stopped, stop := context.WithCancel(b.Context())
 	stop()
-	requireUnavailable(b, stopped, b.timer)
+	requireUnavailable(stopped, b, b.timer)
 	require.ErrorIs(b, b.timer.Set(stopped, []timer.Entry{{Endpoint: webhook.ID{1}}}), context.Canceled)
 	require.NoError(b, b.timer.Close())
 	require.NoError(b, b.timer.Close(), "closed twice")
-	requireUnavailable(b, b.Context(), b.timer)
+	requireUnavailable(b.Context(), b, b.timer)
 }
 
 // requireUnavailable wants each call to fail with the sentinel.
-func requireUnavailable(b *bundle, ctx context.Context, client timer.Timer) {
+func requireUnavailable(ctx context.Context, b *bundle, client timer.Timer) {
 	b.Helper()
 	one := []timer.Entry{entry(1, 0, 0)}
 	require.ErrorIs(b, client.Set(ctx, one), timer.ErrUnavailable)

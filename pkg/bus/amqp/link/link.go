@@ -148,11 +148,11 @@ func (c *Conn) watch(closes <-chan *amqp.Error, blocks <-chan amqp.Blocking) {
 	defer close(c.lost)
 	for {
 		select {
-		case <-closes: // an error, or closed
+		case <-closes: //nolint:errcheck // why does not matter: the connection is lost
 			return
 		case b, ok := <-blocks:
 			if !ok {
-				<-closes
+				<-closes //nolint:errcheck // as above
 				return
 			}
 			c.setBlocked(b.Active)
