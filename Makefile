@@ -23,7 +23,8 @@ help: ## Show this list
 
 .PHONY: run
 run: ## Run Homing in one process with a demo receiver: no configuration needed
-	$(GO) run ./cmd/homing serve --demo
+	$(GO) build -o bin/homing ./cmd/homing
+	exec bin/homing serve --demo
 
 .PHONY: build
 build: ## Build all binaries into bin/

@@ -167,21 +167,13 @@ func (s *serving) banner(base string) {
 		line("loopback", "deliveries to private addresses are refused; HOMING_ALLOW_ADDRESSES allows some")
 	}
 	b.WriteString("\nTry, in another terminal:\n")
-	command := self()
+	command := os.Args[0]
 	if s.app.dataDir != "" && s.app.dataDir != rootDataDir {
 		command += " --data-dir " + s.app.dataDir
 	}
 	fmt.Fprintf(&b, "  %s send --type order.paid --data '{\"order\": 1}'\n", command)
 	fmt.Fprintf(&b, "  %s delivery list\n\n", command)
 	_, _ = io.WriteString(s.out, b.String())
-}
-
-// self is how this program was called; by `go run` its path is of no use to anybody.
-func self() string {
-	if strings.Contains(os.Args[0], "go-build") {
-		return "go run ./cmd/homing"
-	}
-	return os.Args[0]
 }
 
 func backend(b config.Backend, u config.URL) string {

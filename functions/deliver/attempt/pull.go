@@ -15,15 +15,16 @@ const pullRetry = time.Second
 
 // pullLoop takes work for endpoints with a backlog as slots free, until ctx ends. One claim serves many endpoints.
 func (d *Deliverer) pullLoop(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		taken, next := d.slots.pulls(d.cfg.Now())
 		if len(taken) > 0 {
-			if err := d.pullOnce(ctx, taken); err != nil && ctx.Err() == nil {
-				d.cfg.Log.WarnContext(ctx, "work not pulled", "error", err, "again_in", pullRetry.String())
-				next = d.cfg.Now().Add(pullRetry)
-			} else {
+			// A claim under way is not cut: its answer would be lost, and its attempts found interrupted.
+			err := d.pullOnce(context.WithoutCancel(ctx), taken)
+			if err == nil {
 				continue
 			}
+			d.cfg.Log.WarnContext(ctx, "work not pulled", "error", err, "again_in", pullRetry.String())
+			next = d.cfg.Now().Add(pullRetry)
 		}
 		if !d.waitForRoom(ctx, next) {
 			return

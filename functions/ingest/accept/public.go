@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -155,7 +156,7 @@ func problemOf(err error) server.Problem {
 		{ErrInvalid, server.KindInvalid},
 	} {
 		if errors.Is(err, row.is) {
-			return server.Problem{Kind: row.kind, Detail: err.Error(), Faults: faultsOf(err)}
+			return server.Problem{Kind: row.kind, Detail: strings.TrimPrefix(err.Error(), "accept: "), Faults: faultsOf(err)}
 		}
 	}
 	if errors.Is(err, store.ErrNotFound) {
