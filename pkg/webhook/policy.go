@@ -101,9 +101,9 @@ func (p *Policy) Claim(d *Delivery, e *Endpoint, now time.Time) {
 	d.Attempt++
 	d.StartedAt = now
 	d.LeaseUntil = now.Add(p.LeaseOf(e))
-	if d.WakeAt.Before(d.LeaseUntil) {
-		d.WakeAt = d.LeaseUntil
-	}
+	// Kept as it is for an attempt made on time. One that was put off far (its endpoint was held) comes back to its lease:
+	// should its process die, nobody would look at it for hours.
+	d.WakeAt = later(d.LeaseUntil, earlier(d.WakeAt, d.LeaseUntil.Add(p.WakeGrace)))
 }
 
 // Action is what the reconciler did with a delivery whose wake time had passed.
@@ -183,6 +183,13 @@ func end(d Delivery, s State, r Reason) Delivery {
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
 		return a
 	}
 	return b

@@ -152,6 +152,14 @@ func TestClaim(t *testing.T) {
 		p.Claim(&d, e, now.Add(time.Hour))
 		require.Equal(t, d.LeaseUntil, d.WakeAt)
 	})
+	t.Run("BringsAWakeTimeThatWasPutOffBackToTheLease", func(t *testing.T) {
+		t.Parallel()
+		p, e := policy(), active()
+		d := planned(e)
+		d.WakeAt = now.Add(p.HeldPush)
+		p.Claim(&d, e, now.Add(time.Minute))
+		require.Equal(t, d.LeaseUntil.Add(p.WakeGrace), d.WakeAt, "its process may die like any other")
+	})
 }
 
 func TestWakeAfter(t *testing.T) {

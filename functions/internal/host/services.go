@@ -41,7 +41,12 @@ func (h *Host) open() error {
 		return fmt.Errorf("host: %w", err)
 	}
 	h.tel = tel
-	h.services = append(h.services, server.Part{Name: "telemetry", Stop: tel.Shutdown})
+	h.services = append(h.services, server.Part{Name: "telemetry", Stop: func(ctx context.Context) error {
+		if err := tel.Shutdown(ctx); err != nil { // no reason to call the end a failure: everything else is done
+			h.log.WarnContext(ctx, "not all metrics and spans were sent", "error", err)
+		}
+		return nil
+	}})
 	if err := h.openStore(); err != nil {
 		return err
 	}

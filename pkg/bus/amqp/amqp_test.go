@@ -163,7 +163,7 @@ func TestHandlersReadWhatTheKnativeIngressWrote(t *testing.T) {
 	})
 	e := recv(t, got)
 	require.NoError(t, e.Validate())
-	require.True(t, e.Time().IsZero())
+	require.Nil(t, e.Context.(*event.EventContextV1).Time)
 	require.Empty(t, e.DataContentType())
 	require.Equal(t, map[string]any{"number": int32(5), "flag": true}, e.Extensions())
 	require.Equal(t, "data", string(e.Data()))
@@ -317,6 +317,29 @@ func TestABindingOfAnOlderFilterDoesNotCount(t *testing.T) {
 	require.NoError(t, b.Publish(t.Context(), bus.BrokerDeliveries, e))
 	require.NoError(t, b.Publish(t.Context(), bus.BrokerDeliveries, newEvent("new")))
 	require.Equal(t, "new", recv(t, ids))
+}
+
+// Processes share a subscription's events: none fetches more than it hands over, nor what does not match.
+func TestAQueueKeepsWhatIsNotHandedOver(t *testing.T) {
+	t.Parallel()
+	url := testenv.RabbitMQ(t)
+	b := newBus(t, url, amqp.Config{})
+	release := make(chan struct{})
+	s := hints
+	s.Parallelism, s.Filter = 2, map[string]string{"type": "test", "partition": "0"}
+	require.NoError(t, b.Subscribe(s, func(context.Context, event.Event) error { <-release; return nil }))
+	subscribed(t, url, hintsQueue)
+	for range 10 {
+		require.NoError(t, b.Publish(t.Context(), bus.BrokerDeliveries, newEvent("matches")))
+		other := newEvent("does not")
+		other.SetExtension("partition", "1")
+		require.NoError(t, b.Publish(t.Context(), bus.BrokerDeliveries, other))
+	}
+	require.Eventually(t, func() bool {
+		n, _ := depth(url, hintsQueue)
+		return n == 10-s.Parallelism
+	}, patience, 10*time.Millisecond)
+	close(release)
 }
 
 func TestAQueueMadeByHandIsUsedAsItIs(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,7 +16,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// hugeFanOut is from how many deliveries on an event commits alone, so that the others of its group need not wait for it.
+// hugeFanOut is from how many deliveries on an event commits alone, so that the others of its group need not wait for
+// it.
 const hugeFanOut = 2000
 
 // Accept implements [store.Accepter]. A group is one statement and one commit; events with more than 2,000 deliveries
@@ -38,8 +40,8 @@ func (s *Store) Accept(ctx context.Context, events []store.NewEvent) ([]store.Ac
 	return results, nil
 }
 
-// grouped arranges the pending events into groups to store: the first of each key, sorted by key (a statement cannot
-// touch a key twice, and two groups must not lock keys in different orders). leaders has the first of each key.
+// grouped arranges the pending events into groups to store: the first of each key, because a statement cannot touch a
+// key twice. leaders has the first of each key.
 func grouped(events []store.NewEvent, pending []int) (groups [][]int, leaders map[webhook.Key]int) {
 	leaders = make(map[webhook.Key]int, len(pending))
 	var group []int
@@ -54,15 +56,14 @@ func grouped(events []store.NewEvent, pending []int) (groups [][]int, leaders ma
 			group = append(group, i)
 		}
 	}
-	slices.SortFunc(group, func(a, b int) int { return bytes.Compare(events[a].Key[:], events[b].Key[:]) })
 	if len(group) > 0 {
 		groups = slices.Insert(groups, 0, group)
 	}
 	return groups, leaders
 }
 
-// followers settles the events whose key came earlier in the same call: they are duplicates of it, if that one is in the
-// store. If not, they are returned, to be tried themselves.
+// followers settles the events whose key came earlier in the same call: they are duplicates of it, if that one is in
+// the store. If not, they are returned, to be tried themselves.
 func followers(events []store.NewEvent, pending []int, leaders map[webhook.Key]int, results []store.Accepted) []int {
 	var again []int
 	for _, i := range pending {
@@ -225,16 +226,26 @@ func (s *Store) acceptArguments(a acceptance) []any {
 	}
 }
 
-// encodeExtensions writes extensions as JSON; nil when there are none. A value that JSON cannot hold becomes a document
-// that Postgres refuses, so that its event is refused and no other.
+// encodeExtensions writes extensions as JSON; nil when there are none. A value that CloudEvents does not have becomes a
+// document that Postgres refuses, so that its event is refused and no other.
 func encodeExtensions(extensions map[string]any) []byte {
 	if len(extensions) == 0 {
 		return nil
 	}
-	b, err := json.Marshal(extensions)
-	if err != nil {
-		return []byte{}
+	for name, v := range extensions {
+		text := ""
+		switch v := v.(type) {
+		case string:
+			text = v
+		case bool, int32:
+		default:
+			return []byte{}
+		}
+		if !utf8.ValidString(name) || !utf8.ValidString(text) { // which JSON would repair
+			return []byte{}
+		}
 	}
+	b, _ := json.Marshal(extensions) // can always be written, being of those types
 	return b
 }
 

@@ -91,15 +91,6 @@ func (a *array) int32(v int) {
 	a.body = binary.BigEndian.AppendUint32(a.body, uint32(v))
 }
 
-func (a *array) bool(v bool) {
-	a.next(1)
-	if v {
-		a.body = append(a.body, 1)
-	} else {
-		a.body = append(a.body, 0)
-	}
-}
-
 // postgresEpoch is where Postgres counts its microseconds from.
 var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 

@@ -14,8 +14,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// meter measures what a benchmark costs the database: the CPU time of the one backend that does it, as the kernel counts
-// it, and the WAL written. The server belongs to the benchmark, so that nobody else's WAL is counted.
+// meter measures what a benchmark costs the database: the CPU time of the one backend that does it, as the kernel
+// counts it, and the WAL written. The server belongs to the benchmark, so that nobody else's WAL is counted.
 type meter struct {
 	*bundle
 	events    int
@@ -28,11 +28,9 @@ type meter struct {
 // newMeter opens a store with one connection on a server of its own.
 func newMeter(b *testing.B, change ...func(*Options)) *meter {
 	b.Helper()
-	url := testenv.OwnPostgres(b).URL
-	m := &meter{bundle: &bundle{tb: b, ctx: b.Context(), url: url, tenant: "acme", ids: new(webhook.IDSource)}}
-	require.NoError(b, migrated(m.ctx, url))
-	m.Store = m.open(append(change, func(o *Options) { o.MaxConns = 1 })...)
-	require.NoError(b, m.CreateTenant(m.ctx, m.tenant))
+	one := func(o *Options) { o.MaxConns = 1 }
+	m := &meter{bundle: setupOn(b, testenv.OwnPostgres(b).URL, append(change, one)...)}
+	m.exec("SELECT make_partitions(now() - interval '90 days', now())") // as many as there are after a while
 	m.statsFile = fmt.Sprintf("/proc/%d/schedstat", value[int](m.bundle, "SELECT pg_backend_pid()"))
 	return m
 }
@@ -79,7 +77,7 @@ func (m *meter) group(size int, endpoints []webhook.Endpoint) []store.NewEvent {
 func (m *meter) endpoints(n int) []webhook.Endpoint {
 	list := make([]webhook.Endpoint, n)
 	for i := range list {
-		list[i] = m.bundle.endpoint()
+		list[i] = m.endpoint()
 	}
 	return list
 }
@@ -104,10 +102,10 @@ func BenchmarkAccept(b *testing.B) {
 func BenchmarkClaim(b *testing.B)  { benchmarkAttempts(b, true) }
 func BenchmarkRecord(b *testing.B) { benchmarkAttempts(b, false) }
 
-// benchmarkAttempts claims and records 100 deliveries at a time, and times one of the two.
+// benchmarkAttempts claims and records deliveries together, and times one of the two.
 func benchmarkAttempts(b *testing.B, timeClaim bool) {
-	const size = 100
-	for _, endpoints := range []int{1, 100} {
+	for _, c := range []struct{ size, endpoints int }{{1, 1}, {10, 1}, {100, 1}, {100, 100}} {
+		size, endpoints := c.size, c.endpoints
 		b.Run(fmt.Sprintf("%dof%d", size, endpoints), func(b *testing.B) {
 			m := newMeter(b)
 			list := m.endpoints(endpoints)

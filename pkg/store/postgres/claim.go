@@ -16,8 +16,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// Claim implements [store.Claimer]: one round trip, committed before it returns. The endpoints are read first, so that one
-// that closes or opens meanwhile is named as what it was, and never left out.
+// Claim implements [store.Claimer]: one round trip, committed before it returns. The endpoints are read first, so
+// that one that closes or opens meanwhile is named as what it was, and never left out.
 func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) (store.Claims, error) {
 	if len(r.Items) == 0 && len(r.Pulls) == 0 {
 		return store.Claims{}, nil
@@ -108,7 +108,8 @@ func (c *claim) batch() *pgx.Batch {
 			endpoint.uuid(item.Endpoint)
 			seen.int32(item.Attempt)
 		}
-		b.Queue(claimItemsSQL, namedBytes, c.s.policy.Timeout, c.s.policy.LeaseMargin, &delivery, &endpoint, &seen).
+		b.Queue(claimItemsSQL, namedBytes, c.s.policy.Timeout, c.s.policy.LeaseMargin, &delivery, &endpoint, &seen,
+			c.s.policy.WakeGrace).
 			Query(func(rows pgx.Rows) error { return c.scanClaims(rows, &c.named) })
 	}
 	if len(c.pulls) > 0 {
@@ -121,7 +122,8 @@ func (c *claim) batch() *pgx.Batch {
 		if c.maxBytes != math.MaxInt {
 			pulledBytes = c.maxBytes - namedBytes
 		}
-		b.Queue(claimPullsSQL, pulledBytes, c.s.policy.Timeout, c.s.policy.LeaseMargin, &endpoint, &most).
+		b.Queue(claimPullsSQL, pulledBytes, c.s.policy.Timeout, c.s.policy.LeaseMargin, &endpoint, &most,
+			c.s.policy.WakeGrace).
 			Query(func(rows pgx.Rows) error { return c.scanClaims(rows, &c.pulled) })
 	}
 	return b

@@ -79,8 +79,8 @@ func bumpTenant(ctx context.Context, tx pgx.Tx, tenant string) error {
 	return err
 }
 
-// Endpoint implements [store.Directory]. Headers that cannot be opened are left out, and logged, so that the endpoint can
-// still be looked at and repaired.
+// Endpoint implements [store.Directory]. Headers that cannot be opened are left out, and logged, so that the endpoint
+// can still be looked at and repaired.
 func (s *Store) Endpoint(ctx context.Context, tenant string, id webhook.ID) (webhook.Endpoint, error) {
 	var e endpointRow
 	err := s.run(ctx, "endpoint", func(ctx context.Context) error {

@@ -141,21 +141,15 @@ func noPartition(err error) bool {
 // innermost returns the text of the last error of a chain.
 func innermost(err error) string {
 	for {
-		switch e := err.(type) {
-		case interface{ Unwrap() []error }:
-			all := e.Unwrap()
-			if len(all) == 0 {
-				return err.Error()
+		next := errors.Unwrap(err)
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			if all := joined.Unwrap(); len(all) > 0 {
+				next = all[len(all)-1]
 			}
-			err = all[len(all)-1]
-		case interface{ Unwrap() error }:
-			inner := e.Unwrap()
-			if inner == nil {
-				return err.Error()
-			}
-			err = inner
-		default:
+		}
+		if next == nil {
 			return err.Error()
 		}
+		err = next
 	}
 }

@@ -3,10 +3,12 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -21,6 +23,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// The tests wait for the disk of the database more than for a processor.
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		_ = parallel.Value.Set("8")
+	}
 	code := m.Run()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
@@ -50,8 +57,20 @@ type bundle struct {
 // setup opens a store; change may set its options.
 func setup(tb testing.TB, change ...func(*Options)) *bundle {
 	tb.Helper()
-	url := testenv.PostgresMigrated(tb, migrated)
+	b := &bundle{
+		tb: tb, ctx: context.Background(), url: testenv.PostgresMigrated(tb, migrated), tenant: "acme",
+		ids: new(webhook.IDSource),
+	}
+	b.Store = b.open(change...)
+	require.NoError(tb, b.CreateTenant(b.ctx, b.tenant))
+	return b
+}
+
+// setupOn opens a store on a server of the test's own.
+func setupOn(tb testing.TB, url string, change ...func(*Options)) *bundle {
+	tb.Helper()
 	b := &bundle{tb: tb, ctx: context.Background(), url: url, tenant: "acme", ids: new(webhook.IDSource)}
+	require.NoError(tb, migrated(b.ctx, url))
 	b.Store = b.open(change...)
 	require.NoError(tb, b.CreateTenant(b.ctx, b.tenant))
 	return b
@@ -111,16 +130,6 @@ func (b *bundle) endpoint(change ...func(*webhook.Endpoint)) webhook.Endpoint {
 	e, err := b.Endpoint(b.ctx, b.tenant, e.ID)
 	require.NoError(b.tb, err)
 	return e
-}
-
-// pair returns ids of an event and a delivery of one millisecond.
-func (b *bundle) pair(at time.Time) (event, delivery webhook.ID) {
-	for {
-		event, delivery = b.ids.New(at), b.ids.New(at)
-		if event.Time().Equal(delivery.Time()) {
-			return event, delivery
-		}
-	}
 }
 
 // event makes an event with a delivery to each endpoint.
@@ -215,12 +224,4 @@ func failure(w store.Work, in time.Duration) store.Result {
 	r.Attempt.Outcome, r.Attempt.Status, r.Attempt.Detail = webhook.OutcomeServerError, 500, "status 500"
 	r.Next, r.RetryIn, r.WakeIn = webhook.StateScheduled, in, in+time.Minute
 	return r
-}
-
-// decode reads JSON.
-func decode[T any](tb testing.TB, text string) T {
-	tb.Helper()
-	var v T
-	require.NoError(tb, json.Unmarshal([]byte(text), &v))
-	return v
 }

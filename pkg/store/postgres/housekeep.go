@@ -88,14 +88,8 @@ func (s *Store) dropPartitions(ctx context.Context, r store.Retention, out *stor
 		if keep <= 0 || p.week.Add(week).After(time.Now().Add(-keep)) {
 			continue
 		}
-		dropped, err := s.dropPartition(ctx, p)
-		switch {
-		case err != nil:
+		if err := s.dropPartition(ctx, p, out); err != nil {
 			return err
-		case dropped:
-			out.PartitionsDropped++
-		default:
-			out.PartitionsKept++
 		}
 	}
 	return nil
@@ -105,15 +99,22 @@ func (s *Store) dropPartitions(ctx context.Context, r store.Retention, out *stor
 const week = 7 * 24 * time.Hour
 
 // dropPartition drops one partition, unless something in it is live, or somebody is at the table right now.
-func (s *Store) dropPartition(ctx context.Context, p partition) (dropped bool, err error) {
-	err = s.run(ctx, "drop partition", func(ctx context.Context) error {
+func (s *Store) dropPartition(ctx context.Context, p partition, out *store.Housekept) error {
+	return s.run(ctx, "drop partition", func(ctx context.Context) error {
+		var dropped bool
 		err := s.pool.QueryRow(ctx, "SELECT drop_partition($1, $2)", p.parent, p.week).Scan(&dropped)
-		if hasCode(err, codeLockTimeout) {
-			return nil
+		switch {
+		case hasCode(err, codeLockTimeout):
+			return nil // the next call will
+		case err != nil:
+			return err
+		case dropped:
+			out.PartitionsDropped++
+		default:
+			out.PartitionsKept++
 		}
-		return err
+		return nil
 	})
-	return dropped, err
 }
 
 // Stats implements [store.Housekeeper]. It reads the live deliveries only, at most store.StatsCap of them, those first

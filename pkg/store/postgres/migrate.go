@@ -127,6 +127,10 @@ func migrate(ctx context.Context, conn *pgx.Conn, all []migration) (applied []in
 	}
 	now := time.Now()
 	_, err = conn.Exec(ctx, "SELECT make_partitions($1, $2)", now.Add(-migrateBehind), now.Add(migrateAhead))
+	if err != nil {
+		return applied, err
+	}
+	_, err = conn.Exec(ctx, "SELECT grant_to_roles()")
 	return applied, err
 }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -34,9 +35,7 @@ func poolConfig(url string, o Options) (*pgxpool.Config, error) {
 		return nil, errors.New("store: open: the database URL cannot be read") // not the cause: it quotes the URL
 	}
 	params := config.ConnConfig.RuntimeParams
-	for name, value := range sessionSettings {
-		params[name] = value
-	}
+	maps.Copy(params, sessionSettings)
 	if params["application_name"] == "" {
 		params["application_name"] = "homing"
 	}
@@ -74,7 +73,8 @@ func (s *Store) run(ctx context.Context, op string, f func(context.Context) erro
 	return err
 }
 
-// pause waits a little before another try, longer each time and not the same for everybody; false when there is no time.
+// pause waits a little before another try, longer each time and not the same for everybody; false when there is no
+// time.
 func pause(ctx context.Context, try int) bool {
 	const step = 5 * time.Millisecond
 	wait := time.NewTimer(time.Duration(try)*step + rand.N(step))

@@ -70,11 +70,11 @@ func TestBehavesLikeMemory(t *testing.T) {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
 			policy := storetest.ReplayPolicy()
-			real := harness(func(o *Options) { o.Policy, o.DedupeWindow = policy, storetest.ReplayWindow })(t)
-			passing := &passing{Store: real.Store, claimed: map[webhook.Delivery]time.Duration{}}
-			pass := real.Pass
-			real.Store = passing
-			real.Pass = func(tb testing.TB, d time.Duration) {
+			tested := harness(func(o *Options) { o.Policy, o.DedupeWindow = policy, storetest.ReplayWindow })(t)
+			passing := &passing{Store: tested.Store, claimed: map[webhook.Delivery]time.Duration{}}
+			pass := tested.Pass
+			tested.Store = passing
+			tested.Pass = func(tb testing.TB, d time.Duration) {
 				pass(tb, d)
 				passing.passed += d
 			}
@@ -84,7 +84,7 @@ func TestBehavesLikeMemory(t *testing.T) {
 				Clock: func() time.Time { return time.Now().Add(offset) },
 			})
 			t.Cleanup(model.Close)
-			storetest.Replay(t, real, storetest.Harness{
+			storetest.Replay(t, tested, storetest.Harness{
 				Store: model, Policy: policy, DedupeWindow: storetest.ReplayWindow,
 				Pass: func(_ testing.TB, d time.Duration) { offset += d },
 			}, seed, 300)

@@ -154,9 +154,9 @@ func (rc *reconciliation) writeLate(ctx context.Context, tx pgx.Tx) error {
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// wakeEndpoints looks at the endpoints whose wake time has passed. Those that are open and have due deliveries are named;
-// they stay awake, for what was held back while they were closed has wake times that are far off, and writing each of
-// them as the endpoint opens would cost a write each. The limit is that of the call, less what was used.
+// wakeEndpoints looks at the endpoints whose wake time has passed. Those that are open and have due deliveries are
+// named; they stay awake, for what was held back while they were closed has wake times that are far off, and writing
+// each of them as the endpoint opens would cost a write each. The limit is that of the call, less what was used.
 func (rc *reconciliation) wakeEndpoints(ctx context.Context, tx pgx.Tx) error {
 	left := rc.Limit - len(rc.rows)
 	rows, err := tx.Query(ctx, wakingSQL, left, rc.s.policy.WakeGrace)

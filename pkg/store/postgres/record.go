@@ -41,15 +41,16 @@ func (s *Store) Record(ctx context.Context, results []store.Result) ([]store.Rec
 	return recorded, nil
 }
 
-// queueAsync begins a transaction whose commit need not be waited for, where that is allowed.
+// queueAsync lets nobody wait for the commit of the batch's transaction, where that is allowed.
 func (s *Store) queueAsync(b *pgx.Batch) {
 	if s.options.RecordAsync {
-		b.Queue("SET LOCAL synchronous_commit = off")
+		// Not SET LOCAL, of which the server would log a warning each time: a batch is a transaction only implicitly.
+		b.Queue("SELECT set_config('synchronous_commit', 'off', true)")
 	}
 }
 
-// rounds arranges results into groups in which each delivery occurs once, sorted by delivery. Nearly always there is one.
-// apart reports whether endpoints are concerned as well.
+// rounds arranges results into groups in which each delivery occurs once, sorted by delivery. Nearly always there is
+// one. apart reports whether endpoints are concerned as well.
 func rounds(results []store.Result) (groups [][]int, apart bool) {
 	seen := make(map[webhook.ID]int, len(results))
 	for i := range results {

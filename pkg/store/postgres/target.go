@@ -15,8 +15,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// errSealing says that what is sealed in the store cannot be opened, or that nothing can be sealed: a matter of keys, and
-// none that the caller can repair.
+// errSealing says that what is sealed in the store cannot be opened, or that nothing can be sealed: a matter of keys,
+// and none that the caller can repair.
 var errSealing = errors.New("sealed data cannot be used")
 
 // target is an endpoint ready to be sent to; err says why it is not.
@@ -39,8 +39,8 @@ func expired(s webhook.Secret, now time.Time) bool {
 	return !s.ExpiresAt.IsZero() && !s.ExpiresAt.After(now)
 }
 
-// targetCache remembers endpoints with their opened secrets, so that a claim neither sends nor opens what it did before.
-// It needs no expiry: every claim compares the versions.
+// targetCache remembers endpoints with their opened secrets, so that a claim neither sends nor opens what it did
+// before. It needs no expiry: every claim compares the versions.
 type targetCache struct {
 	mu    sync.Mutex
 	known map[webhook.ID]*target

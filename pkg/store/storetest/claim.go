@@ -18,6 +18,7 @@ var claimTests = []test{
 	{"HoldsForTheLeaseOfTheEndpoint", holdsForLease},
 	{"KeepsTheWakeTimeOfAClaimOnTime", keepsWakeTime},
 	{"PutsTheWakeTimeBehindTheLeaseOfALateClaim", wakesBehindLease},
+	{"BringsTheWakeTimeOfWhatWasHeldBackToTheLease", wakesSoonAfterHold},
 	{"PassesOverWhatIsUnderWay", passesOverAttempting},
 	{"PassesOverWhatHasEnded", passesOverEnded},
 	{"PassesOverAnotherAttemptNumber", passesOverNumber},
@@ -100,6 +101,23 @@ func wakesBehindLease(t *testing.T, b *bundle) {
 	b.pass(time.Hour)
 	w := b.begin(d.ID)
 	require.Equal(t, w.Delivery.LeaseUntil, w.Delivery.WakeAt)
+}
+
+func wakesSoonAfterHold(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	named, pulled := b.to(e), b.to(e)
+	b.set(e.ID, webhook.EndpointPaused)
+	b.pass(time.Hour)
+	require.Equal(t, 2, b.reconcile(everything).Counts[webhook.ActionHold])
+	b.set(e.ID, webhook.EndpointActive)
+	work := append([]store.Work{b.begin(named.ID)}, b.claim(store.ClaimRequest{Pulls: []store.Pull{{
+		Endpoint: e.ID, Limit: 1,
+	}}}).Work...)
+	requireWork(t, []webhook.Delivery{named, pulled}, work)
+	for _, w := range work {
+		require.Equal(t, w.Delivery.LeaseUntil.Add(b.Policy.WakeGrace), w.Delivery.WakeAt,
+			"its process may die like any other")
+	}
 }
 
 func passesOverAttempting(_ *testing.T, b *bundle) {

@@ -108,7 +108,7 @@ func TestSmallLimitsReachEveryShard(t *testing.T) {
 	s := space(t)
 	client := s.Open()
 	defer client.Close()
-	const entries = 64
+	const entries, claims = 800, 40
 	var ids webhook.IDSource
 	var all []timer.Entry
 	for range entries {
@@ -116,7 +116,7 @@ func TestSmallLimitsReachEveryShard(t *testing.T) {
 	}
 	require.NoError(t, client.Set(t.Context(), all))
 	shards := map[int]bool{}
-	for range entries / 2 {
+	for range claims {
 		claimed, _, err := client.Claim(t.Context(), noon, 1, time.Minute)
 		require.NoError(t, err)
 		require.Len(t, claimed, 1)

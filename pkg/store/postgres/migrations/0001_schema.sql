@@ -112,8 +112,8 @@ CREATE TABLE deliveries (
     reason        text,
     replay_of     uuid
 ) PARTITION BY RANGE (id);
--- Both are partial, so that what has ended costs nothing, and neither holds a column that a claim changes: a claim stays
--- a heap-only update.
+-- Both are partial, so that what has ended costs nothing, and neither holds a column that a claim changes: a claim
+-- stays a heap-only update.
 CREATE INDEX deliveries_wake ON deliveries (wake_at) WHERE wake_at IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at) WHERE wake_at IS NOT NULL;
 
@@ -136,8 +136,8 @@ CREATE TABLE attempts (
     PRIMARY KEY (delivery_id, attempt_no)
 ) PARTITION BY RANGE (delivery_id);
 
--- Which identities have been accepted within the dedupe window. The key is a 16-byte hash, stored as a uuid because that
--- is the smallest type of that size.
+-- Which identities have been accepted within the dedupe window. The key is a 16-byte hash, stored as a uuid because
+-- that is the smallest type of that size.
 CREATE TABLE event_keys (
     key         uuid PRIMARY KEY,
     event_id    uuid NOT NULL,

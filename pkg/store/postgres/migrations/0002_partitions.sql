@@ -14,9 +14,9 @@ CREATE FUNCTION partition_name(parent text, moment timestamptz) RETURNS text
 
 -- Makes the partitions of the three tables for every week from one moment to another, and returns how many.
 --
--- Each is made as a table and then attached: that takes SHARE UPDATE EXCLUSIVE on the parent, under which everybody goes
--- on writing, where CREATE TABLE … PARTITION OF would take ACCESS EXCLUSIVE. LIKE copies the indexes, which are then
--- attached to those of the parent.
+-- Each is made as a table and then attached: that takes SHARE UPDATE EXCLUSIVE on the parent, under which everybody
+-- goes on writing, where CREATE TABLE … PARTITION OF would take ACCESS EXCLUSIVE. LIKE copies the indexes, which are
+-- then attached to those of the parent.
 CREATE FUNCTION make_partitions(first timestamptz, last timestamptz) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
@@ -54,9 +54,10 @@ BEGIN
     RETURN made;
 END $$;
 
--- Drops one week of a table and returns whether it did: not while a delivery of that week is live. A past week without a
--- live delivery stays so (nothing leaves a terminal state, and a replay has an id of its own time), so nothing can become
--- live between the look and the drop. The event of a delivery is of the delivery's own millisecond, and so of its week.
+-- Drops one week of a table and returns whether it did: not while a delivery of that week is live. A past week
+-- without a live delivery stays so (nothing leaves a terminal state, and a replay has an id of its own time), so
+-- nothing can become live between the look and the drop. The event of a delivery is of the delivery's own
+-- millisecond, and so of its week.
 --
 -- The drop locks the parent against everybody for a moment. It gives up (lock_not_available) rather than have them
 -- queue behind it; somebody calls again.

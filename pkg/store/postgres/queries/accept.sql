@@ -1,6 +1,6 @@
 -- Accepts a group of events with their deliveries: one statement, one commit.
 --
--- $1-$4   per event, sorted by key: key, id, tenant, configuration version it was matched with
+-- $1-$4   per event, each key once: key, id, tenant, configuration version it was matched with
 -- $5      dedupe window
 -- $6-$16  per event, the rest of its columns
 -- $17-$23 per delivery: id, event, endpoint, tenant, due in, lifetime, wake in

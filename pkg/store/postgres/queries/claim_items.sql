@@ -4,6 +4,7 @@
 -- $2    timeout of an attempt where the endpoint has none of its own
 -- $3    by how much the lease outlives it
 -- $4-$6 per item, sorted by delivery and each delivery once: delivery, endpoint, attempts that the hint has seen
+-- $7    wake grace: a wake time that was put off farther comes back to the lease and this
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
 ), claimed AS (
@@ -12,8 +13,10 @@ WITH clock AS MATERIALIZED (
         attempt_no = d.attempt_no + 1,
         started_at = clock.now,
         lease_until = clock.now + coalesce(nullif(e.timeout, '0'), $2::interval) + $3::interval,
-        -- Unchanged for an attempt made in time, so that this is a heap-only update.
-        wake_at = greatest(d.wake_at, clock.now + coalesce(nullif(e.timeout, '0'), $2::interval) + $3::interval)
+        -- Unchanged for an attempt made in time, so that this is a heap-only update. A wake time that is far off, because
+        -- the endpoint was held, comes back to the lease.
+        wake_at = greatest(clock.now + coalesce(nullif(e.timeout, '0'), $2::interval) + $3::interval,
+            least(d.wake_at, clock.now + coalesce(nullif(e.timeout, '0'), $2::interval) + $3::interval + $7::interval))
     FROM endpoints e, clock
     WHERE d.id = ANY ($4::uuid[]) AND d.id >= ($4::uuid[])[1] AND d.id <= ($4::uuid[])[cardinality($4::uuid[])]
         AND d.state = 'scheduled' AND d.due_at <= clock.now

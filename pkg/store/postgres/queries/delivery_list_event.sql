@@ -1,6 +1,7 @@
 -- The deliveries of an event, newest first: those of its own millisecond.
 --
--- $1 tenant, $2 older than this id, $3 state ('': any), $4 how many, $5 event, $6-$7 first and last id of its millisecond,
+-- $1 tenant, $2 older than this id, $3 state ('': any), $4 how many, $5 event, $6-$7 first and last id of its
+-- millisecond,
 -- $8 endpoint (NULL: any)
 SELECT id, tenant, event_id, endpoint_id, state, reason, attempt_no, interruptions, due_at, started_at, lease_until,
     wake_at, expires_at, replay_of

@@ -1,4 +1,5 @@
--- Moves an endpoint to a status, keeps the account of its pauses, and has the reconciler look at it when it becomes active.
+-- Moves an endpoint to a status, keeps the account of its pauses, and has the reconciler look at it when it becomes
+-- active.
 --
 -- $1 id, $2 tenant, $3 status, $4 reason
 UPDATE endpoints e SET

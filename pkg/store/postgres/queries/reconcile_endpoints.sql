@@ -1,6 +1,6 @@
 -- Looks at the endpoints whose wake time has passed and says which of them have work now. An open endpoint sleeps until
--- its next delivery is due, or for a grace while one is; a throttled one until the throttle ends; every other one, and one
--- without scheduled deliveries, for good.
+-- its next delivery is due, or for a grace while one is; a throttled one until the throttle ends; every other one,
+-- and one without scheduled deliveries, for good.
 --
 -- $1 how many (one beyond them is only reported), $2 grace
 WITH clock AS MATERIALIZED (

@@ -1,5 +1,5 @@
--- The live deliveries whose wake time has passed, the longest first, locked, with what deciding about them needs of their
--- endpoints. Those that somebody else is at are passed over.
+-- The live deliveries whose wake time has passed, the longest first, locked, with what deciding about them needs of
+-- their endpoints. Those that somebody else is at are passed over.
 --
 -- $1 how many
 SELECT clock.now, clock.now - pg_postmaster_start_time(), d.id, d.tenant, d.event_id, d.endpoint_id, d.state, d.reason,
@@ -10,7 +10,7 @@ CROSS JOIN LATERAL (
     SELECT *
     FROM deliveries c
     WHERE c.wake_at IS NOT NULL AND c.wake_at <= clock.now
-    ORDER BY c.wake_at, c.id
+    ORDER BY c.wake_at
     LIMIT $1
     FOR UPDATE SKIP LOCKED
 ) d

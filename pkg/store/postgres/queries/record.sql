@@ -57,7 +57,8 @@ WITH clock AS MATERIALIZED (
         response_headers = excluded.response_headers, response_body = excluded.response_body
     WHERE a.outcome = 'interrupted' AND excluded.outcome <> 'interrupted'
 ), overtaken AS (
-    -- The attempt under way that a late success of an earlier one has made pointless; its own result may still correct it.
+    -- The attempt under way that a late success of an earlier one has made pointless; its own result may still
+    -- correct it.
     INSERT INTO attempts (delivery_id, attempt_no, outcome, status, started_at)
     SELECT id, attempt_no, 'interrupted', 0, started_at FROM decided
     WHERE attempt_no > ($2::integer[])[width_bucket(id, $1::uuid[])]

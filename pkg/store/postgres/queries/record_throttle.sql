@@ -1,5 +1,5 @@
--- Keeps endpoints from being sent to for a while, never for less than before, and has the reconciler look at each when it
--- may be sent to again.
+-- Keeps endpoints from being sent to for a while, never for less than before, and has the reconciler look at each
+-- when it may be sent to again.
 --
 -- $1-$2 per endpoint, sorted and each once: its id, for how long
 -- $3-$4 the tenants, each once; per endpoint, the position of its tenant there

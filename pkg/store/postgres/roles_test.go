@@ -1,0 +1,120 @@
+package postgres
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
+)
+
+// as opens the store again in a role.
+func (b *bundle) as(role string) *bundle {
+	b.tb.Helper()
+	other := *b
+	other.Store = b.open(func(o *Options) { o.Role = role })
+	return &other
+}
+
+// TestRolesCanDoTheirOwn walks a delivery through all functions, each in its own role.
+func TestRolesCanDoTheirOwn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ingest, deliver := b.as("homing_ingest"), b.as("homing_deliver")
+	retry, manage := b.as("homing_retry"), b.as("homing_manage")
+	for _, s := range []*bundle{ingest, deliver, retry, manage} {
+		require.NoError(t, s.ProbeWrite(b.ctx))
+		version, err := s.SchemaVersion(b.ctx)
+		require.NoError(t, err)
+		require.Equal(t, SchemaVersion(), version)
+	}
+	require.NoError(t, manage.CreateTenant(b.ctx, "other"))
+	key := store.APIKey{ID: b.ids.New(time.Now()), Tenant: b.tenant, Hash: [32]byte{1}}
+	require.NoError(t, manage.CreateKey(b.ctx, key))
+	e := manage.endpoint()
+
+	_, err := ingest.Authenticate(b.ctx, key.Hash)
+	require.NoError(t, err)
+	items := ingest.many(4, e)
+	kept, err := ingest.Reject(b.ctx, store.Rejected{ID: b.ids.New(time.Now()), Tenant: b.tenant}, 5)
+	require.NoError(t, err)
+	require.True(t, kept)
+
+	claims := deliver.claim(store.ClaimRequest{Items: items[:2], Pulls: []store.Pull{{Endpoint: e.ID, Limit: 1}}})
+	require.Len(t, claims.Work, 3)
+	_, err = deliver.Event(b.ctx, b.tenant, claims.Work[0].Delivery.Event)
+	require.NoError(t, err)
+	throttled, gone := failure(claims.Work[1], time.Hour), success(claims.Work[2])
+	throttled.ThrottleFor = time.Second
+	gone.Next, gone.Reason, gone.DisableVersion = webhook.StateExhausted, webhook.ReasonGone, claims.Work[2].Target.Version
+	recorded, err := deliver.Record(b.ctx, []store.Result{success(claims.Work[0]), throttled, gone})
+	require.NoError(t, err)
+	require.True(t, recorded[2].Disabled)
+
+	b.exec("UPDATE deliveries SET wake_at = now() - interval '1 min' WHERE wake_at IS NOT NULL")
+	found, err := retry.Reconcile(b.ctx, store.ReconcileRequest{Limit: 10, PerEndpoint: 5, EndLeases: true})
+	require.NoError(t, err)
+	require.NotEmpty(t, found.Counts)
+	_, err = retry.Housekeep(b.ctx, store.Retention{
+		Events: 90 * 24 * time.Hour, Attempts: 30 * 24 * time.Hour, Rejected: time.Hour, Ahead: 40 * 24 * time.Hour,
+	})
+	require.NoError(t, err)
+	_, err = retry.Stats(b.ctx)
+	require.NoError(t, err)
+	parked := retry.many(1, e)
+
+	_, err = manage.RetryNow(b.ctx, b.tenant, items[0].Delivery, b.ids)
+	require.NoError(t, err)
+	require.NoError(t, manage.CancelDelivery(b.ctx, b.tenant, parked[0].Delivery))
+	_, err = manage.Delivery(b.ctx, b.tenant, items[0].Delivery)
+	require.NoError(t, err)
+	_, err = manage.Deliveries(b.ctx, store.DeliveryQuery{Tenant: b.tenant, Limit: 10})
+	require.NoError(t, err)
+	require.NoError(t, manage.SetEndpointStatus(b.ctx, b.tenant, e.ID, webhook.EndpointActive, ""))
+	secret := webhook.Secret{ID: b.ids.New(time.Now()), Endpoint: e.ID, Kind: webhook.SecretHMAC, Key: make([]byte, 24)}
+	require.NoError(t, manage.AddSecret(b.ctx, b.tenant, secret, time.Hour))
+	_, err = manage.RejectedEvents(b.ctx, b.tenant, 5)
+	require.NoError(t, err)
+	require.NoError(t, manage.RevokeKey(b.ctx, b.tenant, key.ID))
+}
+
+func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for role, statements := range map[string][]string{
+		"homing_ingest": {
+			"SELECT sealed FROM endpoint_secrets", "SELECT headers FROM endpoints", "SELECT data FROM events",
+			"UPDATE deliveries SET state = 'succeeded'", "DELETE FROM event_keys", "INSERT INTO tenants (id) VALUES ('x')",
+			"UPDATE tenants SET config_version = 1", "SELECT drop_partition('events', now() - interval '30 days')",
+			"SELECT outcome FROM attempts",
+		},
+		"homing_deliver": {
+			"INSERT INTO events SELECT * FROM events", "INSERT INTO deliveries SELECT * FROM deliveries",
+			"DELETE FROM deliveries", "DELETE FROM attempts", "UPDATE endpoints SET url = 'https://evil.example'",
+			"UPDATE endpoint_secrets SET sealed = ''", "SELECT hash FROM api_keys", "UPDATE events SET data = NULL",
+			"SELECT make_partitions(now(), now())", "UPDATE deliveries SET endpoint_id = event_id",
+		},
+		"homing_retry": {
+			"SELECT sealed FROM endpoint_secrets", "SELECT headers FROM endpoints", "SELECT data FROM events",
+			"DELETE FROM deliveries", "DELETE FROM events", "UPDATE endpoints SET url = 'https://evil.example'",
+			"DELETE FROM attempts", "DROP TABLE events",
+		},
+		"homing_manage": {
+			"DELETE FROM events", "DELETE FROM deliveries", "UPDATE events SET data = NULL", "DELETE FROM attempts",
+			"SELECT drop_partition('events', now() - interval '30 days')", "SELECT grant_to_roles()",
+			"UPDATE attempts SET outcome = 'success'",
+		},
+	} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			s := b.as(role)
+			for _, statement := range statements {
+				_, err := s.pool.Exec(context.Background(), statement)
+				require.True(t, hasCode(err, codePrivilege), "%s: %v", statement, err)
+			}
+		})
+	}
+}
