@@ -39,8 +39,8 @@ func TestTimer(t *testing.T) {
 
 func BenchmarkTimer(b *testing.B) { timertest.Benchmark(b, harness) }
 
-// The budget of an entry is 150 bytes, so that a million waiting deliveries fit on a laptop. These few fill Go's map just
-// as badly (47 %) as a million do.
+// The budget of an entry is 150 bytes, so that a million waiting deliveries fit on a laptop. These few fill Go's map
+// just as badly (47 %) as a million do.
 func TestEntriesStaySmallAndAreGivenBack(t *testing.T) {
 	const entries, perEntry = 60_000, 150
 	var ids webhook.IDSource

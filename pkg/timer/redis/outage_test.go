@@ -41,7 +41,7 @@ func requireUnavailableSoon(t *testing.T, client *Timer, secret string) {
 func TestRedisComesAndGoes(t *testing.T) {
 	t.Parallel()
 	server := testenv.OwnRedis(t)
-	s := spaceAt(t, server.URL, Options{})
+	s := spaceAt(t, server.URL, Options{Timeout: patience})
 	raw := rawClient(t, server.URL)
 	client := s.Open().(*Timer)
 	defer client.Close()

@@ -1,0 +1,146 @@
+package acceptance_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/homing-hooks/homing/pkg/config"
+	"github.com/homing-hooks/homing/pkg/webhook"
+)
+
+const retried = 25 // deliveries, each of which fails twice
+
+// reconcilerOff makes ticks and grace so long that only timers bring anything back.
+var reconcilerOff = []string{
+	"HOMING_TICK=1h", "HOMING_HORIZON=1h", "HOMING_WAKE_GRACE=1h", "HOMING_PUSH_CAP=1h", "HOMING_HOUSEKEEP_EVERY=1h",
+}
+
+// quick makes attempts and leases so short that the reconciler comes soon.
+const quick = "HOMING_ATTEMPT_TIMEOUT=1s"
+
+func TestTimersAloneBringEveryRetry(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]services{"InMemory": postgresAlone, "InRedis": withRedis} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := install(t, s, reconcilerOff...)
+			e := h.subscribe("flaky", failing(2, http.StatusInternalServerError))
+			all := h.start()
+			p := h.producer(all)
+			p.send(orders("retried", retried)...)
+
+			require.Equal(t, balance{Expected: retried}, h.settle(p))
+			requireSchedule(t, h.receiver.all(e), 200*time.Millisecond, 400*time.Millisecond)
+			fired := all.metric("homing_retry_timers_fired_total")
+			require.GreaterOrEqual(t, fired, 2*retried)
+			// One that fires before the database agrees that it is time is set again, which is right, and must be rare.
+			require.LessOrEqual(t, fired, 2*retried+retried/5, "timers are early")
+			require.Equal(t, fired, all.metric("homing_retry_timer_lateness_seconds"), "how late each was is known")
+			require.Zero(t, all.metric("homing_retry_reconciled_total"))
+		})
+	}
+}
+
+// requireSchedule checks that each delivery was attempted three times, the second and third not before their time.
+func requireSchedule(t testing.TB, posts []*post, waits ...time.Duration) {
+	t.Helper()
+	require.Len(t, posts, (len(waits)+1)*retried)
+	last := make(map[string]*post)
+	worst := time.Duration(0)
+	for _, p := range posts {
+		if before := last[p.id]; before != nil {
+			due := before.at.Add(waits[p.attempt-2])
+			require.False(t, p.at.Before(due), "attempt %d came %s early", p.attempt, due.Sub(p.at))
+			worst = max(worst, p.at.Sub(due))
+		}
+		require.Equal(t, p.before+1, p.attempt)
+		last[p.id] = p
+	}
+	t.Logf("the latest retry came %s after its time, of which up to a fifth of the wait is jitter", worst)
+}
+
+func TestTheReconcilerAloneBringsEveryRetry(t *testing.T) {
+	t.Parallel()
+	h := install(t, postgresAlone, quick, "REDIS_URL=redis://"+freeAddress(t)+"/0")
+	e := h.subscribe("flaky", failing(2, http.StatusInternalServerError))
+	all := h.start()
+	p := h.producer(all)
+	p.send(orders("retried", retried)...)
+
+	require.Equal(t, balance{Expected: retried}, h.settle(p))
+	requireSchedule(t, h.receiver.all(e), 200*time.Millisecond, 400*time.Millisecond)
+	require.Zero(t, all.metric("homing_retry_timers_fired_total"))
+	require.Equal(t, 2*retried, all.metric("homing_retry_timers_lost_total"))
+	// Not all need be named: what finds no slot is pulled with the rest of its endpoint's.
+	require.Positive(t, all.metric("homing_retry_reconciled_total", "action", "hint"))
+}
+
+// TestARetryThatRestartsForgetsNothing: the timers in its memory go with it.
+func TestARetryThatRestartsForgetsNothing(t *testing.T) {
+	t.Parallel()
+	h := install(t, allServices, quick, "REDIS_URL=", "HOMING_SCHEDULE=0s,3s")
+	e := h.subscribe("flaky", failing(1, http.StatusInternalServerError))
+	others := h.start(config.FunctionIngest, config.FunctionDeliver)
+	retry := h.start(config.FunctionRetry)
+	p := h.producer(others)
+	p.send(orders("retried", retried)...)
+	wait(t, patience, "every timer is set", func() bool {
+		return retry.metric("homing_retry_timers_set_total") == retried
+	})
+	retry.stop()
+	require.Len(t, h.receiver.all(e), retried, "no timer has fired yet")
+
+	again := h.start(config.FunctionRetry)
+	require.Equal(t, balance{Expected: retried}, h.settle(p))
+	require.Zero(t, again.metric("homing_retry_timers_fired_total"))
+}
+
+func TestExhaustedDeliveriesAreVisibleAndReplayable(t *testing.T) {
+	t.Parallel()
+	h := install(t, postgresAlone, quick)
+	e := h.subscribe("broken", func(*post) reply { return reply{status: http.StatusTeapot, body: "short and stout"} })
+	p := h.producer(h.start())
+	sent := p.send(orders("doomed", 1)...)[0]
+
+	var doomed webhook.Delivery
+	wait(t, patience, "the schedule is used up", func() bool {
+		all := h.list(e, webhook.StateExhausted)
+		if len(all) == 1 {
+			doomed = all[0]
+		}
+		return len(all) == 1
+	})
+	require.Equal(t, webhook.ReasonSchedule, doomed.Reason)
+	require.Equal(t, 3, doomed.Attempt)
+	view, err := h.store.Delivery(t.Context(), h.tenant, doomed.ID)
+	require.NoError(t, err)
+	require.Len(t, view.Attempts, 3)
+	for _, a := range view.Attempts {
+		require.Equal(t, webhook.OutcomeClientError, a.Outcome)
+		require.Equal(t, http.StatusTeapot, a.Status)
+		require.Equal(t, "short and stout", string(a.ResponseBody))
+	}
+
+	h.receiver.change(e.name, failing(0, 0))
+	due, err := h.store.RetryNow(t.Context(), h.tenant, doomed.ID, &h.ids)
+	require.NoError(t, err)
+	require.NotEqual(t, doomed.ID, due.Delivery)
+	replay := h.receiver.wait(e, 4)[3]
+	require.Equal(t, due.Delivery.String(), replay.replay, "it says that it is a replay, and which")
+	require.Equal(t, webhook.MessageID(sent.ID, e.ID), replay.id, "the same webhook-id as ever")
+	require.Equal(t, `{"order":"doomed-0"}`, string(replay.body))
+	wait(t, patience, "the replay has succeeded", func() bool { return len(h.list(e, webhook.StateSucceeded)) == 1 })
+	require.Len(t, h.list(e, webhook.StateExhausted), 1, "the first stays as it ended")
+	h.checkInvariants()
+}
+
+// list returns the deliveries to an endpoint in a state.
+func (h *installation) list(e *endpoint, s webhook.State) []webhook.Delivery {
+	h.t.Helper()
+	all, err := h.store.Deliveries(h.t.Context(), deliveriesOf(h.tenant, e.ID, s))
+	require.NoError(h.t, err)
+	return all
+}

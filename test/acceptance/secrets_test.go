@@ -1,0 +1,143 @@
+package acceptance_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/homing-hooks/homing/pkg/bus"
+	"github.com/homing-hooks/homing/pkg/telemetry/telemetrytest"
+)
+
+// marked makes a secret that can be told from everything else.
+func marked(what string) string { return "MARKED-" + what + "-5f0b1c" }
+
+// TestNothingSecretIsTold runs events into every kind of success and failure, with payloads, keys, secrets, headers,
+// queries and passwords that can be recognised, and looks for them in all that a process says: its log and whatever
+// else it writes, its metrics, its spans.
+func TestNothingSecretIsTold(t *testing.T) {
+	t.Parallel()
+	collector := telemetrytest.NewCollector(t)
+	h := install(t, allServices, quick, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL, "HOMING_SCHEDULE=0s,100ms")
+	secrets := []string{
+		marked("payload"), marked("query"), marked("header"), marked("answer"), marked("location"), marked("api-key"),
+		marked("user"), h.key, strings.TrimPrefix(encryptionKey, "k1:"),
+	}
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "RABBITMQ_URL"} {
+		u, err := url.Parse(h.settings[name])
+		require.NoError(t, err)
+		if password, ok := u.User.Password(); ok {
+			secrets = append(secrets, password)
+		}
+	}
+	everyOutcome(h)
+	for _, e := range h.endpoints {
+		secrets = append(secrets, e.secret, strings.TrimPrefix(e.secret, "whsec_"))
+	}
+
+	p := h.spawn("homing", "serve")
+	h.waitForQueues()
+	everyEvent(h, p)
+	// One endpoint has a filter that fails, and so matches nothing.
+	require.Equal(t, len(h.endpoints)-1, h.count("SELECT count(*) FROM deliveries"))
+	wait(t, patience, "each delivery has been attempted", func() bool {
+		return h.count("SELECT count(DISTINCT delivery_id) FROM attempts") == len(h.endpoints)-1
+	})
+	wait(t, patience, "what cannot be accepted is kept", func() bool {
+		return h.count("SELECT count(*) FROM rejected_events") == 2
+	})
+	metrics := p.get("/metrics")
+	p.stop()
+	require.NotEmpty(t, collector.Spans())
+	told := []any{p.log, metrics}
+	for _, s := range collector.Spans() {
+		told = append(told, s.String())
+	}
+
+	alone := everythingAway(t, h)
+	told = append(told, alone.log)
+	telemetrytest.NoSecrets(t, append(secrets, marked("password")), told...)
+	require.Contains(t, p.log.String(), `"msg":"attempt"`, "it was said something at all")
+	require.Contains(t, alone.log.String(), "connection refused")
+}
+
+// everyOutcome makes an endpoint for every way in which an attempt can end, with something secret wherever there can
+// be.
+func everyOutcome(h *installation) {
+	secretly := func(e *endpoint) {
+		e.URL += "?token=" + marked("query")
+		e.Headers = map[string]string{"X-Credential": marked("header")}
+	}
+	at := func(address string) func(*endpoint) {
+		return func(e *endpoint) {
+			e.URL = address
+			secretly(e)
+		}
+	}
+	said := map[string]string{"X-Answer": marked("answer"), "Location": "/elsewhere?" + marked("location")}
+	for name, status := range map[string]int{
+		"success": http.StatusOK, "redirect": http.StatusFound, "client-error": http.StatusBadRequest,
+		"server-error": http.StatusInternalServerError, "gone": http.StatusGone, "throttled": http.StatusTooManyRequests,
+	} {
+		h.subscribe(name, func(*post) reply { return reply{status: status, header: said, body: marked("answer")} }, secretly)
+	}
+	h.subscribe("timeout", func(*post) reply { return reply{hold: make(chan struct{})} }, secretly)
+	h.subscribe("refused", nil, at("http://"+freeAddress(h.t)+"/hook"))
+	h.subscribe("no-tls", nil, at(strings.Replace(h.receiver.url("no-tls"), "http:", "https:", 1)))
+	h.subscribe("blocked", nil, at("http://10.0.0.1/hook"))
+	h.subscribe("no-such-host", nil, at("http://nowhere.invalid/hook"))
+	h.subscribe("user", nil, at("http://"+marked("user")+"@127.0.0.1/hook"))
+	h.subscribe("filtered", nil, secretly, func(e *endpoint) { e.Filter = "INT(type) = 1" })
+}
+
+// everyEvent sends events that are accepted and such that are not, directly and through the broker.
+func everyEvent(h *installation, to *process) {
+	t := h.t
+	t.Helper()
+	payload := fmt.Sprintf(`{"card":%q}`, marked("payload"))
+	p := h.producer(to)
+	good := &cloudEvent{id: "good", eventType: "order.paid", data: payload}
+	p.send(good)
+	for _, bad := range []*cloudEvent{
+		{id: "", eventType: "order.paid", data: payload},
+		{id: "bad-time", eventType: "order.paid", data: payload, header: map[string]string{"Ce-Time": marked("payload")}},
+		{id: "bad-name", eventType: "order.paid", data: payload, header: map[string]string{"Ce-A_b": marked("payload")}},
+		{id: "too-large", eventType: "order.paid", data: strings.Repeat(payload, 100_000)},
+	} {
+		status, _, err := p.post(binary, bad)
+		require.NoError(t, err)
+		require.Equal(t, 4, status/100, bad.id)
+	}
+	stranger := h.producer(to)
+	stranger.key = marked("api-key")
+	status, _, err := stranger.post(binary, good)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusUnauthorized, status)
+
+	nobody := (&cloudEvent{id: "nobody", eventType: "order.paid", data: payload}).brokered(t, "nobody")
+	require.NoError(t, h.broker().Publish(t.Context(), bus.BrokerEvents, nobody))
+	h.publishUndecodable(marked("payload"))
+}
+
+// everythingAway runs a Homing whose services are all away, with credentials of theirs, and a producer.
+func everythingAway(t testing.TB, h *installation) *process {
+	t.Helper()
+	away := &installation{t: t, key: h.key, settings: maps.Clone(h.settings)}
+	at := marked("user") + ":" + marked("password") + "@" + freeAddress(t)
+	away.set("DATABASE_URL=postgres://"+at+"/homing", "REDIS_URL=redis://"+at+"/0", "RABBITMQ_URL=amqp://"+at+"/",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://"+freeAddress(t))
+	p := away.spawn("homing", "serve")
+	event := &cloudEvent{id: "away", eventType: "order.paid", data: fmt.Sprintf(`{"card":%q}`, marked("payload"))}
+	status, body, err := away.producer(p).post(binary, event)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, status, "%s", body)
+	require.NotContains(t, string(body), marked("user"))
+	wait(t, patience, "a tick has failed", func() bool { return strings.Contains(p.log.String(), "tick fell short") })
+	p.stop()
+	return p
+}
