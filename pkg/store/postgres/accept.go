@@ -190,6 +190,11 @@ func (s *Store) acceptArguments(a acceptance) []any {
 	var key, id, tenant, version, source, ceID, kind, subject, ceTime, dataType, dataSchema, extensions array
 	var traceParent, traceState, data array
 	var dID, dEvent, dEndpoint, dTenant, dDueIn, dLifetime, dWakeIn array
+	payloads := 0
+	for _, i := range a.group {
+		payloads += 4 + len(a.events[i].Event.Data)
+	}
+	data.body = make([]byte, 0, payloads)
 	for _, i := range a.group {
 		n := &a.events[i]
 		e := &n.Event

@@ -13,8 +13,8 @@ WITH clock AS MATERIALIZED (
         attempt_no = d.attempt_no + 1,
         started_at = clock.now,
         lease_until = clock.now + coalesce(nullif(e.timeout, '0'), $2::interval) + $3::interval,
-        -- Unchanged for an attempt made in time, so that this is a heap-only update. A wake time that is far off, because
-        -- the endpoint was held, comes back to the lease.
+        -- Unchanged for an attempt made in time, so that this is a heap-only update. A wake time that is far off,
+        -- because the endpoint was held, comes back to the lease.
         wake_at = greatest(clock.now + coalesce(nullif(e.timeout, '0'), $2::interval) + $3::interval,
             least(d.wake_at, clock.now + coalesce(nullif(e.timeout, '0'), $2::interval) + $3::interval + $7::interval))
     FROM endpoints e, clock

@@ -4,7 +4,6 @@
 -- $2    timeout of an attempt where the endpoint has none of its own
 -- $3    by how much the lease outlives it
 -- $4-$5 per endpoint: its id, how many deliveries
--- $6    grace of the wake time after the lease
 -- $6    wake grace: a wake time that was put off farther comes back to the lease and this
 --
 -- The rows are chosen and locked first; those that somebody else is at are passed over.
@@ -30,8 +29,8 @@ WITH clock AS MATERIALIZED (
         attempt_no = d.attempt_no + 1,
         started_at = clock.now,
         lease_until = clock.now + coalesce(nullif(e.timeout, '0'), $2::interval) + $3::interval,
-        -- Unchanged for an attempt made in time, so that this is a heap-only update. A wake time that is far off, because
-        -- the endpoint was held, comes back to the lease.
+        -- Unchanged for an attempt made in time, so that this is a heap-only update. A wake time that is far off,
+        -- because the endpoint was held, comes back to the lease.
         wake_at = greatest(clock.now + coalesce(nullif(e.timeout, '0'), $2::interval) + $3::interval,
             least(d.wake_at, clock.now + coalesce(nullif(e.timeout, '0'), $2::interval) + $3::interval + $6::interval))
     FROM endpoints e, clock
