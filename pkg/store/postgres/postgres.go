@@ -37,6 +37,9 @@ type Options struct {
 	RecordAsync bool
 	// Logger is told what no caller can be told, such as headers that cannot be opened. Default: slog.Default.
 	Logger *slog.Logger
+	// startGrace is how long after the server's start no lease is ended, because outcomes may still be on their way to
+	// it. Default: one attempt timeout of the policy.
+	startGrace time.Duration
 	// Observe, when set, is called as each operation begins, with its name ("claim"), and the function returned as it
 	// ends: for spans and metrics.
 	Observe func(ctx context.Context, operation string) (context.Context, func(error))
@@ -47,6 +50,7 @@ func (o Options) withDefaults() Options {
 	if len(o.Policy.Schedule) == 0 {
 		o.Policy = webhook.DefaultPolicy()
 	}
+	setDefault(&o.startGrace, o.Policy.Timeout)
 	setDefault(&o.DedupeWindow, 24*time.Hour)
 	setDefault(&o.MaxConns, 8)
 	setDefault(&o.IdleTime, 5*time.Minute)

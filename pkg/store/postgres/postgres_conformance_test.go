@@ -28,7 +28,10 @@ func harness(change func(*Options)) storetest.Open {
 		url := testenv.PostgresMigrated(tb, migrated)
 		ring, err := seal.Parse(seal.NewKey("test"))
 		require.NoError(tb, err)
-		o := Options{Policy: webhook.DefaultPolicy(), DedupeWindow: 24 * time.Hour, Keyring: ring, MaxConns: 4}
+		// The server of the tests may be younger than an attempt of some policy.
+		o := Options{
+			Policy: webhook.DefaultPolicy(), DedupeWindow: 24 * time.Hour, Keyring: ring, MaxConns: 4, startGrace: 1,
+		}
 		if change != nil {
 			change(&o)
 		}

@@ -80,7 +80,7 @@ func (rc *reconciliation) readLate(ctx context.Context, tx pgx.Tx) error {
 		r.known = e.Status != ""
 		rc.rows = append(rc.rows, r)
 	}
-	rc.EndLeases = rc.EndLeases && up > rc.s.policy.Timeout
+	rc.EndLeases = rc.EndLeases && up > rc.s.options.startGrace
 	if len(rc.rows) > rc.Limit {
 		rc.rows, rc.out.More = rc.rows[:rc.Limit], true
 	}
