@@ -24,7 +24,7 @@ func TestSIGTERMWhileReceiversAreSlow(t *testing.T) {
 			first := h.spawn("homing", "serve")
 			h.waitForQueues()
 			p := h.producer(first)
-			p.send(orders("held", 40)...)
+			p.sendAs(batched, orders("held", 40)...)
 			h.receiver.wait(nil, inFlight)
 
 			first.terminate()
@@ -49,7 +49,7 @@ func TestSIGKILLWhileReceiversAreSlow(t *testing.T) {
 	h.subscribe("slow", func(*post) reply { return reply{hold: answers} })
 	first := h.spawn("homing", "serve")
 	p := h.producer(first)
-	p.send(orders("held", 40)...)
+	p.sendAs(batched, orders("held", 40)...)
 	h.receiver.wait(nil, inFlight)
 
 	first.kill()

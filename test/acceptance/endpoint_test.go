@@ -101,7 +101,7 @@ func TestDeletedEndpointsGetNothingMore(t *testing.T) {
 	h := install(t, postgresAlone, quick, "HOMING_SCHEDULE=0s,4s", "HOMING_HORIZON=1s")
 	deleted := h.subscribe("deleted", func(*post) reply { return reply{status: http.StatusBadGateway} })
 	p := h.producer(h.start())
-	p.send(orders("cancelled", 5)...)
+	p.sendAs(batched, orders("cancelled", 5)...)
 	wait(t, patience, "each has failed once", func() bool { return h.count("SELECT count(*) FROM attempts") == 5 })
 	h.setStatus(deleted, webhook.EndpointDeleted)
 	require.Zero(t, p.send(orders("after", 1)...)[0].Deliveries, "nothing matches it any more")

@@ -32,7 +32,7 @@ const (
 	attemptTimeout = 5 * time.Second
 	leaseMargin    = time.Second
 	// patience is how long a thing may take that is not timed by any of the settings.
-	patience = 40 * time.Second
+	patience = 60 * time.Second
 )
 
 // encryptionKey seals the endpoints' secrets.

@@ -81,12 +81,12 @@ func TestTheReconcilerAloneBringsEveryRetry(t *testing.T) {
 // TestARetryThatRestartsForgetsNothing: the timers in its memory go with it.
 func TestARetryThatRestartsForgetsNothing(t *testing.T) {
 	t.Parallel()
-	h := install(t, allServices, quick, "REDIS_URL=", "HOMING_SCHEDULE=0s,3s")
+	h := install(t, allServices, quick, "REDIS_URL=", "HOMING_SCHEDULE=0s,5s")
 	e := h.subscribe("flaky", failing(1, http.StatusInternalServerError))
 	others := h.start(config.FunctionIngest, config.FunctionDeliver)
 	retry := h.start(config.FunctionRetry)
 	p := h.producer(others)
-	p.send(orders("retried", retried)...)
+	p.sendAs(batched, orders("retried", retried)...)
 	wait(t, patience, "every timer is set", func() bool {
 		return retry.metric("homing_retry_timers_set_total") == retried
 	})

@@ -107,7 +107,7 @@ func everyEvent(h *installation, to *process) {
 		{id: "", eventType: "order.paid", data: payload},
 		{id: "bad-time", eventType: "order.paid", data: payload, header: map[string]string{"Ce-Time": marked("payload")}},
 		{id: "bad-name", eventType: "order.paid", data: payload, header: map[string]string{"Ce-A_b": marked("payload")}},
-		{id: "too-large", eventType: "order.paid", data: strings.Repeat(payload, 100_000)},
+		{id: "too-large", eventType: "order.paid", data: strings.Repeat(payload, 35_000)},
 	} {
 		status, _, err := p.post(binary, bad)
 		require.NoError(t, err)

@@ -135,13 +135,16 @@ func TestReadOnlyIsUnavailable(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestNoFreeConnectionIsUnavailable has one store take its only connection; the bound on time is that of a store of its
+// own, so that only the wait for the connection is measured by it.
 func TestNoFreeConnectionIsUnavailable(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(o *Options) { o.MaxConns, o.Timeout = 1, 200*time.Millisecond })
-	conn, err := b.pool.Acquire(b.ctx)
+	b := setup(t)
+	short := b.open(func(o *Options) { o.MaxConns, o.Timeout = 1, 200*time.Millisecond })
+	conn, err := short.pool.Acquire(b.ctx)
 	require.NoError(t, err)
 	defer conn.Release()
-	_, err = b.Now(b.ctx)
+	_, err = short.Now(b.ctx)
 	require.ErrorIs(t, err, store.ErrUnavailable)
 }
 
