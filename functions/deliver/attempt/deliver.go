@@ -65,10 +65,12 @@ type Deliverer struct {
 	records *batch.Group[store.Result, store.Recorded]
 	room    chan struct{} // capacity 1: a slot was freed or work was marked
 	large   chan struct{} // a token for each large payload in memory
+	jobs    chan job      // to goroutines that wait for another attempt
 
 	mu       sync.Mutex
 	closing  bool
 	inFlight sync.WaitGroup // attempts and handlers
+	workers  sync.WaitGroup // the goroutines that make attempts
 	pulling  sync.WaitGroup
 	stopPull context.CancelFunc
 	// life ends when Close gives up waiting: it cuts what is still in flight.
@@ -84,12 +86,15 @@ func New(cfg Config) *Deliverer {
 	cfg.LargePayloads = orElse(cfg.LargePayloads, 64)
 	d := &Deliverer{
 		cfg: cfg, slots: newSlots(cfg.Slots), room: make(chan struct{}, 1), large: make(chan struct{}, cfg.LargePayloads),
+		jobs: make(chan job),
 	}
+	// One commit of each kind at a time: what comes meanwhile goes into the next. A second one at once would halve the
+	// groups, and with them what a commit is worth.
 	d.claims = batch.New(batch.Config[store.ClaimItem]{
-		MaxItems: cfg.ClaimItems, MaxInFlight: 2, OnFlush: cfg.Metrics.claimGroup,
+		MaxItems: cfg.ClaimItems, OnFlush: cfg.Metrics.claimGroup,
 	}, d.claimGroup)
 	d.records = batch.New(batch.Config[store.Result]{
-		MaxItems: cfg.ClaimItems, MaxInFlight: 2, OnFlush: cfg.Metrics.recordGroup,
+		MaxItems: cfg.ClaimItems, OnFlush: cfg.Metrics.recordGroup,
 	}, cfg.Store.Record)
 	d.life, d.cut = context.WithCancel(context.Background())
 	var pullCtx context.Context
@@ -124,7 +129,7 @@ func (d *Deliverer) Handle(ctx context.Context, h wire.Hint) error {
 	for i := range answers {
 		if answers[i].work != nil {
 			n++
-			d.start(answers[i].work, answers[i].at, &started)
+			d.start(job{answers[i].work, answers[i].at, &started})
 			continue
 		}
 		d.slots.giveBack(items[i].Endpoint, 1)
@@ -245,6 +250,7 @@ func (d *Deliverer) Close(ctx context.Context) error {
 	err := ctx.Err()
 	d.cut()
 	<-done
+	d.workers.Wait()
 	return errors.Join(err, d.claims.Close(ctx), d.records.Close(ctx))
 }
 

@@ -72,7 +72,7 @@ func (d *Deliverer) pullOnce(ctx context.Context, taken []pull) error {
 	d.learn(claims.Work)
 	for i := range claims.Work {
 		held[claims.Work[i].Delivery.Endpoint]--
-		d.start(&claims.Work[i], at, nil)
+		d.start(job{work: &claims.Work[i], claimedAt: at})
 	}
 	d.cfg.Metrics.claimed("pull", len(claims.Work))
 	for endpoint, left := range held {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/homing-hooks/homing/pkg/backoff"
@@ -21,21 +20,6 @@ const (
 	// recordFor is how long that goes on. Then the attempt is left to be found interrupted.
 	recordFor = 2 * time.Minute
 )
-
-// start begins the attempt of claimed work, which holds a slot. done, when given, is told when it is over.
-func (d *Deliverer) start(w *store.Work, claimedAt time.Time, done *sync.WaitGroup) {
-	d.inFlight.Add(1)
-	if done != nil {
-		done.Add(1)
-	}
-	go func() {
-		defer d.inFlight.Done()
-		if done != nil {
-			defer done.Done()
-		}
-		d.attempt(w, claimedAt)
-	}()
-}
 
 // attempt makes one attempt: send, decide, record, and say when the next one is due.
 func (d *Deliverer) attempt(w *store.Work, claimedAt time.Time) {
