@@ -88,8 +88,10 @@ type Ingest struct {
 	GroupItems int `env:"HOMING_ACCEPT_GROUP_ITEMS" envDefault:"500"`
 	// The most bytes of events, deliveries included, that are stored in one commit. An event above it commits alone.
 	GroupBytes Bytes `env:"HOMING_ACCEPT_GROUP_BYTES" envDefault:"8MiB"`
-	// How many commits may be under way at once. Below HOMING_DATABASE_POOL, so that something else can be asked.
-	GroupWriters int `env:"HOMING_ACCEPT_WRITERS" envDefault:"2"`
+	// How many commits of events may be under way at once. With more of them each stores fewer events and so costs more
+	// CPU, but an event waits less for the commit before it. Below HOMING_DATABASE_POOL, so that something else can be
+	// asked.
+	GroupWriters int `env:"HOMING_ACCEPT_WRITERS" envDefault:"1"`
 }
 
 // Deliver says how endpoints are sent to.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/homing-hooks/homing/pkg/batch"
@@ -24,7 +25,8 @@ type Config struct {
 	Now func() time.Time
 	// GroupItems and GroupBytes bound what one commit takes; defaults 500 events and 8 MiB.
 	GroupItems, GroupBytes int
-	// Writers is how many commits may be under way at once; default 2.
+	// Writers is how many commits may be under way at once; default 1. Events with very many deliveries have one of their
+	// own beside them.
 	Writers int
 	// RejectedPerDay bounds what is kept of a tenant's rejected events a day; default 1000.
 	RejectedPerDay int
@@ -37,7 +39,8 @@ type Accepter struct {
 	cfg       Config
 	ids       webhook.IDSource
 	directory *directory
-	group     *batch.Group[store.NewEvent, store.Accepted]
+	// group commits events, huge those with so many deliveries that the others should not wait for them.
+	group, huge *batch.Group[store.NewEvent, store.Accepted]
 }
 
 // Receipt is the answer for one event.
@@ -56,20 +59,62 @@ const maxRedo = 8
 func New(cfg Config) *Accepter {
 	cfg.GroupItems = defaultTo(cfg.GroupItems, 500)
 	cfg.GroupBytes = defaultTo(cfg.GroupBytes, 8<<20)
-	cfg.Writers = defaultTo(cfg.Writers, 2)
+	cfg.Writers = defaultTo(cfg.Writers, 1)
 	cfg.RejectedPerDay = defaultTo(cfg.RejectedPerDay, 1000)
 	a := &Accepter{cfg: cfg}
 	a.directory = newDirectory(cfg.Store, a.badEndpoint)
-	a.group = batch.New(batch.Config[store.NewEvent]{
+	group := batch.Config[store.NewEvent]{
 		MaxItems: cfg.GroupItems, MaxBytes: cfg.GroupBytes, MaxInFlight: cfg.Writers,
 		Size:    func(e store.NewEvent) int { return len(e.Event.Data) + 512 + 64*len(e.Deliveries) },
 		OnFlush: cfg.Metrics.group,
-	}, cfg.Store.Accept)
+	}
+	a.group = batch.New(group, cfg.Store.Accept)
+	group.MaxInFlight = 1
+	a.huge = batch.New(group, cfg.Store.Accept)
 	return a
 }
 
+// hugeFanOut is from how many deliveries on the commit of an event takes so long (some 100 ms) that others would
+// notice.
+const hugeFanOut = 2000
+
 // Close waits for the commits under way.
-func (a *Accepter) Close(ctx context.Context) error { return a.group.Close(ctx) }
+func (a *Accepter) Close(ctx context.Context) error {
+	return errors.Join(a.group.Close(ctx), a.huge.Close(ctx))
+}
+
+// commit stores events and returns what became of each. Events with very many deliveries are stored after the others.
+func (a *Accepter) commit(ctx context.Context, events []store.NewEvent) ([]store.Accepted, error) {
+	isHuge := func(e store.NewEvent) bool { return len(e.Deliveries) > hugeFanOut }
+	if !slices.ContainsFunc(events, isHuge) {
+		return a.group.DoMany(ctx, events)
+	}
+	var small, huge []store.NewEvent
+	for _, e := range events {
+		if isHuge(e) {
+			huge = append(huge, e)
+		} else {
+			small = append(small, e)
+		}
+	}
+	smallDone, err := a.group.DoMany(ctx, small)
+	if err != nil {
+		return nil, err
+	}
+	hugeDone, err := a.huge.DoMany(ctx, huge)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]store.Accepted, len(events))
+	for i, e := range events {
+		from := &smallDone
+		if isHuge(e) {
+			from = &hugeDone
+		}
+		all[i], *from = (*from)[0], (*from)[1:]
+	}
+	return all, nil
+}
 
 // Accept stores events of one tenant, which must be valid, and returns a receipt for each once all are committed. When
 // their match turns out stale, allowed is asked whether the sender may still send (nil: always). Errors:
@@ -112,7 +157,7 @@ func (a *Accepter) write(ctx context.Context, events []webhook.Event, todo []int
 	for i, at := range todo {
 		group[i] = a.plan(events[at], subs)
 	}
-	accepted, err := a.group.DoMany(ctx, group)
+	accepted, err := a.commit(ctx, group)
 	if err != nil {
 		return nil, fmt.Errorf("accept: %w", err)
 	}
