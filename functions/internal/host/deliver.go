@@ -55,6 +55,9 @@ func (h *Host) dispatcher() (*dispatch.Dispatcher, error) {
 		Version: Version, Guard: guard, Proxy: c.OutboundProxy.URL(), Timeout: h.policy.Timeout,
 		ConnectTimeout: c.ConnectTimeout, TLSTimeout: c.TLSTimeout, FirstByteTimeout: c.FirstByteTimeout,
 		KeepBody: int(c.ResponseKept), ReadBody: int(c.ResponseRead),
+		// As many as there can be in flight: an endpoint that takes its time would otherwise be connected to anew for
+		// most of its attempts.
+		IdlePerHost: max(int(percent(c.HostShare)*float64(c.Slots)), 1), Idle: c.Slots,
 	}), nil
 }
 

@@ -68,6 +68,7 @@ type subscription struct {
 
 // New makes a host of functions from valid settings. It connects to nothing yet. Errors: settings that cannot be used.
 func New(cfg *config.Config, log *slog.Logger, functions ...Function) (*Host, error) {
+	keepHeadroom()
 	h := &Host{cfg: cfg, log: log, policy: cfg.WebhookPolicy(), routes: make(routes)}
 	if err := h.open(); err != nil {
 		return nil, err
