@@ -11,6 +11,7 @@ GOLANGCI := .dev/bin/golangci-lint-$(GOLANGCI_VERSION)
 FUZZTIME ?= 10s
 BENCH ?= .
 BENCHTIME ?= 1s
+LOAD ?=
 
 # Packages of tests run two at a time: they share one Postgres, and some tests measure time.
 TEST := $(GO) test -p 2
@@ -52,7 +53,11 @@ $(GOLANGCI):
 	mv .dev/bin/golangci-lint $@
 
 .PHONY: bench
-bench: ## Run benchmarks (BENCH=regexp PKG=./pkg/timer/... BENCHTIME=1s)
+bench: ## Measure Homing end to end, beside the floors of this machine: some 15 minutes (LOAD='-quick -case fast')
+	$(GO) run ./test/load $(LOAD)
+
+.PHONY: bench-micro
+bench-micro: ## Run the benchmarks beside the code (BENCH=regexp PKG=./pkg/timer/... BENCHTIME=1s)
 	$(WITH_SERVICES) $(TEST) -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -timeout 30m $(PKG)
 
 .PHONY: fuzz-smoke
@@ -71,7 +76,8 @@ verify: lint ## All that should be run before a release; takes long
 	$(MAKE) build
 	$(WITH_SERVICES) $(TEST) -race -count=1 -shuffle=on -timeout 30m ./...
 	$(MAKE) fuzz-smoke FUZZTIME=60s
-	$(MAKE) bench BENCHTIME=1x
+	$(MAKE) bench-micro BENCHTIME=1x
+	$(MAKE) bench LOAD=-quick
 
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests

@@ -38,6 +38,7 @@ var cases = []testCase{
 	{"bus", runBus},
 	{"split", runSplit},
 	{"hang", runHang},
+	{"flood", runFlood},
 }
 
 func caseNames() []string {
@@ -234,35 +235,5 @@ func runSplit(ctx context.Context, b *bench, name string) ([]row, error) {
 	return b.with(ctx, name, s, func(sys *system) ([]row, error) {
 		o, err := sys.run(ctx, b.closed())
 		return []row{rowOf("as fast; ingest, deliver, retry as processes, hints over RabbitMQ", &o)}, err
-	})
-}
-
-// hangQueued is how many deliveries the hanging endpoint has.
-const hangQueued = 10_000
-
-func runHang(ctx context.Context, b *bench, name string) ([]row, error) {
-	const healthy = 50
-	all := append(spread(healthy), webhook.Endpoint{URL: "/hang", Types: []string{typeName(typePrefix, 99_999)}})
-	return b.with(ctx, name, setup{endpoints: all}, func(sys *system) ([]row, error) {
-		l := load{job: job{Conns: saturating, Rate: 100, Duration: b.settings.duration, Types: healthy}}
-		alone, err := sys.run(ctx, l)
-		rows := []row{rowOf("50 endpoints, 100/s in all", &alone)}
-		if err != nil {
-			return rows, err
-		}
-		var sent produced
-		err = b.producer.ask(job{
-			Addr: sys.addr, Key: sys.key, First: b.next, Count: hangQueued, Conns: saturating, Duration: time.Minute,
-			Type: typePrefix, OnlyType: 99_999,
-		}, &sent)
-		b.next += hangQueued
-		if err != nil || sent.Accepted != hangQueued {
-			return rows, fmt.Errorf("queueing %d events: %w %s", hangQueued, err, sent.Error)
-		}
-		beside, err := sys.once(ctx, l)
-		r := rowOf("the same beside one that hangs, 10,000 queued", &beside)
-		r.note = fmt.Sprintf("%d POSTs hang", beside.received.Hanging)
-		r.atMost("end to end p99", millis(beside.endToEnd.P99)/max(millis(alone.endToEnd.P99), 0.001), 2, "times")
-		return append(rows, r), err
 	})
 }

@@ -47,6 +47,7 @@ type settings struct {
 	repeat   int
 	waiting  int
 	stored   int
+	flood    int
 	quick    bool
 	noFloors bool
 	homing   string
@@ -64,6 +65,7 @@ func parse(args []string) (settings, error) {
 	f.IntVar(&s.repeat, "repeat", 1, "how often each case is run; the table has the run of the median CPU per delivery")
 	f.IntVar(&s.waiting, "waiting", 1_000_000, "deliveries that wait in the case waiting")
 	f.IntVar(&s.stored, "stored", 1_000_000, "events that are stored in the case stored")
+	f.IntVar(&s.flood, "flood", 1_000_000, "events of the flood in the case flood")
 	f.BoolVar(&s.quick, "quick", false, "a second or two for each case, with 10,000 rows instead of a million")
 	f.BoolVar(&s.noFloors, "no-floors", false, "leave the floors out")
 	f.StringVar(&s.homing, "homing", "", "the homing to measure (default: built from this checkout)")
@@ -73,7 +75,7 @@ func parse(args []string) (settings, error) {
 	}
 	s.environ = strings.Fields(set)
 	if s.quick {
-		s.duration, s.waiting, s.stored = time.Second, 10_000, 10_000
+		s.duration, s.waiting, s.stored, s.flood = time.Second, 10_000, 10_000, 10_000
 	}
 	s.cases = caseNames()
 	if names != "" {

@@ -25,7 +25,7 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// tenant is the only one of each case's database.
+// tenant is the one that is measured, and but for the case flood the only one.
 const tenant = "load"
 
 // setup is what a case measures on.
@@ -97,22 +97,26 @@ func (sys *system) prepare(ctx context.Context, s *setup) error {
 	if sys.db, err = pgx.Connect(ctx, sys.url); err != nil {
 		return err
 	}
-	if err := sys.store.CreateTenant(ctx, tenant); err != nil {
+	if sys.key, err = sys.createTenant(ctx, tenant); err != nil {
 		return err
+	}
+	return sys.createEndpoints(ctx, tenant, s.endpoints)
+}
+
+// createTenant makes a tenant and an API key of it.
+func (sys *system) createTenant(ctx context.Context, name string) (key string, err error) {
+	if err := sys.store.CreateTenant(ctx, name); err != nil {
+		return "", err
 	}
 	var random [32]byte
 	_, _ = rand.Read(random[:])
-	sys.key = "hmk_" + base64.RawURLEncoding.EncodeToString(random[:])
-	err = sys.store.CreateKey(ctx, store.APIKey{
-		ID: sys.ids.New(time.Now()), Tenant: tenant, Hash: sha256.Sum256([]byte(sys.key)),
+	key = "hmk_" + base64.RawURLEncoding.EncodeToString(random[:])
+	return key, sys.store.CreateKey(ctx, store.APIKey{
+		ID: sys.ids.New(time.Now()), Tenant: name, Hash: sha256.Sum256([]byte(key)),
 	})
-	if err != nil {
-		return err
-	}
-	return sys.createEndpoints(ctx, s.endpoints)
 }
 
-func (sys *system) createEndpoints(ctx context.Context, endpoints []webhook.Endpoint) error {
+func (sys *system) createEndpoints(ctx context.Context, tenant string, endpoints []webhook.Endpoint) error {
 	for i := range endpoints {
 		e := endpoints[i]
 		e.ID, e.Tenant, e.Format = sys.ids.New(time.Now()), tenant, webhook.FormatBinary
