@@ -16,10 +16,6 @@ import (
 	busmemory "github.com/homing-hooks/homing/pkg/bus/memory"
 	"github.com/homing-hooks/homing/pkg/clock"
 	"github.com/homing-hooks/homing/pkg/config"
-	"github.com/homing-hooks/homing/pkg/gate"
-	"github.com/homing-hooks/homing/pkg/gate/fallback"
-	gatememory "github.com/homing-hooks/homing/pkg/gate/memory"
-	gateredis "github.com/homing-hooks/homing/pkg/gate/redis"
 	"github.com/homing-hooks/homing/pkg/parking"
 	"github.com/homing-hooks/homing/pkg/seal"
 	"github.com/homing-hooks/homing/pkg/server"
@@ -162,22 +158,6 @@ func (h *Host) openTimers() (timer.Timer, error) {
 	}
 	h.services = append(h.services, server.Part{Name: "timers", Stop: func(context.Context) error { return t.Close() }})
 	return t, nil
-}
-
-func (h *Host) openGate() (gate.Gate, error) {
-	if h.cfg.Timers() == config.BackendMemory {
-		return gatememory.New(), nil
-	}
-	s := &h.cfg.Services
-	shared, err := gateredis.Open(s.RedisURL.Reveal(), gateredis.Options{
-		Prefix: s.RedisPrefix + ":", Timeout: s.RedisTimeout, PoolSize: s.RedisPool,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("host: REDIS_URL: %w", err)
-	}
-	g := fallback.New(shared, gatememory.New(), fallback.Options{})
-	h.services = append(h.services, server.Part{Name: "gate", Stop: func(context.Context) error { return g.Close() }})
-	return g, nil
 }
 
 // on subscribes a function to its triggers, as eventing/ has them.
