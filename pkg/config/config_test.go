@@ -206,6 +206,10 @@ func TestProblemsNameTheVariableAndTheRemedy(t *testing.T) {
 		"NotAProtocol":    {[]string{"OTEL_EXPORTER_OTLP_PROTOCOL=json"}, "OTEL_EXPORTER_OTLP_PROTOCOL is \"json\""},
 		"ShortHorizon":    {[]string{"HOMING_HORIZON=30s"}, "HOMING_HORIZON is 30s; it must be HOMING_TICK (1m0s) to a year"},
 		"SmallCap":        {[]string{"HOMING_PUSH_CAP=10s"}, "HOMING_PUSH_CAP is 10s; it must be HOMING_WAKE_GRACE"},
+		"MoreThanParkingTakes": {
+			[]string{"HOMING_MAX_PAYLOAD=6MiB", "RABBITMQ_URL=amqp://127.0.0.1/"},
+			"HOMING_MAX_PAYLOAD is 6291456; it may be 5242880 at most together with RABBITMQ_URL",
+		},
 		"SmallClaim":      {[]string{"HOMING_CLAIM_BYTES=1KiB"}, "HOMING_CLAIM_BYTES is 1024; it must be at least"},
 		"ShortRetention":  {[]string{"HOMING_RETENTION_EVENTS=1d"}, "HOMING_RETENTION_EVENTS is 24h0m0s; it must be above"},
 		"LongAttempts":    {[]string{"HOMING_RETENTION_ATTEMPTS=91d"}, "HOMING_RETENTION_ATTEMPTS is 2184h0m0s; it must be"},

@@ -76,7 +76,7 @@ type Ingest struct {
 	// Which face the process shows: public (POST /v1/events, with an API key), broker (POST /, from a trigger inside the
 	// cluster), or both. On Knative ingest must be one of the two; both is for one process that is everything.
 	Face Face `env:"HOMING_INGEST_FACE" envDefault:"both"`
-	// The largest body of an event.
+	// The largest body of an event. At most 5MiB together with RABBITMQ_URL, where events are parked.
 	MaxPayload Bytes `env:"HOMING_MAX_PAYLOAD" envDefault:"1MiB"`
 	// The tenants that events from the broker may name, in their extension `tenant`. Not set: all of them.
 	BrokerTenants List `env:"HOMING_BROKER_TENANTS"`

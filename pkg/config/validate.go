@@ -134,9 +134,15 @@ func (c *Config) checkNeeds(k *checks) {
 		"is both; on Knative set it to public or to broker, each in a service of its own")
 }
 
+// MaxParked is the largest HOMING_MAX_PAYLOAD that can be parked: in base64, with its attributes, it fits one message.
+const MaxParked = 5 << 20
+
 func (c *Config) checkIngest(k *checks) {
 	i := &c.Ingest
 	k.within("HOMING_MAX_PAYLOAD", int(i.MaxPayload), 1, 64<<20)
+	k.that(c.Services.RabbitMQURL.IsZero() || i.MaxPayload <= MaxParked, "HOMING_MAX_PAYLOAD",
+		"is %d; it may be %d at most together with RABBITMQ_URL: what is larger could not be parked there while Postgres "+
+			"is away", i.MaxPayload, MaxParked)
 	k.span("HOMING_DEDUPE_WINDOW", i.DedupeWindow, time.Minute, 10*year)
 	k.within("HOMING_REJECTED_PER_DAY", i.RejectedPerDay, 0, 1_000_000)
 	k.within("HOMING_ACCEPT_GROUP_ITEMS", i.GroupItems, 1, 10_000)

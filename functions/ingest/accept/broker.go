@@ -112,6 +112,9 @@ func (f *BrokerFace) TakeEvent(ctx context.Context, ce event.Event) error {
 	if err == nil {
 		e.Trace = traceOf(header, e.Extensions)
 	}
+	// Its very bytes, whatever they are, and never more than a third longer: as text in JSON they may grow sixfold, and
+	// would not fit where events are parked.
+	ce.DataBase64 = true
 	body, encodeErr := ce.MarshalJSON()
 	if encodeErr != nil {
 		body = ce.Data()

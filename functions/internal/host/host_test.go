@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/homing-hooks/homing/pkg/bus/amqp/link"
+	"github.com/homing-hooks/homing/pkg/config"
 	"github.com/homing-hooks/homing/pkg/gate"
 	"github.com/homing-hooks/homing/pkg/gate/fallback"
 	gatememory "github.com/homing-hooks/homing/pkg/gate/memory"
@@ -50,6 +52,12 @@ func gathered(t *testing.T, r *prometheus.Registry) map[string]float64 {
 		}
 	}
 	return values
+}
+
+func TestTheLargestPayloadCanBeParked(t *testing.T) {
+	t.Parallel()
+	require.LessOrEqual(t, parkedSize(config.MaxParked), link.MaxBody)
+	require.Greater(t, parkedSize(2<<20), 2<<20)
 }
 
 func TestUntidyPathsAreNotRedirected(t *testing.T) {

@@ -136,7 +136,7 @@ func (h *Host) openParking() error {
 	if h.parking != nil || h.cfg.Services.RabbitMQURL.IsZero() {
 		return nil
 	}
-	p, err := parking.New(parking.Config{Link: h.link("parking")})
+	p, err := parking.New(parking.Config{Link: h.link("parking"), MaxBody: parkedSize(int(h.cfg.Ingest.MaxPayload))})
 	if err != nil {
 		return fmt.Errorf("host: parking: %w", err)
 	}
@@ -144,6 +144,10 @@ func (h *Host) openParking() error {
 	h.services = append(h.services, server.Part{Name: "parking", Stop: p.Close})
 	return nil
 }
+
+// parkedSize is how many bytes an event with a payload of n may have where it is parked: the payload in base64, and
+// attributes.
+func parkedSize(n int) int { return max(parking.MaxBodyDefault, base64.StdEncoding.EncodedLen(n)+parking.MaxHeader) }
 
 func (h *Host) openTimers() (timer.Timer, error) {
 	if h.cfg.Timers() == config.BackendMemory {
