@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/homing-hooks/homing/functions/internal/host"
 	"github.com/homing-hooks/homing/pkg/config"
@@ -34,6 +35,11 @@ type App struct {
 
 // New makes an App of the functions named, or of all when none is. Errors: settings that cannot be used.
 func New(cfg *config.Config, log *slog.Logger, only ...config.Function) (*App, error) {
+	return NewWithClock(cfg, log, time.Now, only...)
+}
+
+// NewWithClock is New for a machine whose clock shows another time than it is: now is what it shows.
+func NewWithClock(cfg *config.Config, log *slog.Logger, now func() time.Time, only ...config.Function) (*App, error) {
 	if len(only) == 0 {
 		only = []config.Function{config.FunctionIngest, config.FunctionDeliver, config.FunctionRetry}
 	}
@@ -43,7 +49,7 @@ func New(cfg *config.Config, log *slog.Logger, only ...config.Function) (*App, e
 			return nil, fmt.Errorf("local: %q is not a function: ingest, deliver and retry are", name)
 		}
 	}
-	h, err := host.New(cfg, log, attach...)
+	h, err := host.New(cfg, log, now, attach...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,7 @@
 // Package clock tells the store's time to processes whose own clocks are wrong.
 //
 // It owns the offset between this process's clock and the store's. It promises that Now is the store's time to within
-// the round trip of the last measurement, that it never blocks, and that measuring costs one small question in five
+// the round trip of the last measurement, that it never blocks, and that measuring costs a few small questions in five
 // minutes of use and none when idle. It never decides about due times or leases: those are compared inside the store.
 package clock
 
@@ -18,6 +18,9 @@ const (
 	MaxOffset = 60 * time.Second
 
 	remeasureAfter = 5 * time.Minute
+	// retryAfter is how long after a measurement that failed the next one is tried: without one the process's own clock
+	// must do, and receivers refuse signatures whose time is five minutes wrong.
+	retryAfter     = 5 * time.Second
 	measureTimeout = 5 * time.Second
 	// samples is how often one measurement asks: the first question may have to connect, and the quickest answer is the
 	// most exact.
@@ -53,7 +56,8 @@ func (c *Clock) Now() time.Time {
 // what is done because it is due by Past is not done too early for the store.
 func (c *Clock) Past() time.Time { return c.Now().Add(-time.Duration(c.doubt.Load())) }
 
-// Measure asks for the store's time now. Errors: those of asking; the old offset then stays.
+// Measure asks for the store's time now. Errors: those of asking; the old offset then stays, and use of the clock soon
+// has it measured again.
 func (c *Clock) Measure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
 	defer cancel()
@@ -63,6 +67,7 @@ func (c *Clock) Measure(ctx context.Context) error {
 		before := c.local()
 		at, err := c.ask(ctx)
 		if err != nil {
+			c.measured.Store(c.local().Add(retryAfter - remeasureAfter).UnixNano())
 			return fmt.Errorf("clock: measure: %w", err)
 		}
 		// The answer was made somewhere between question and answer: take the middle (Cristian's algorithm).

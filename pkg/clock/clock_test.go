@@ -44,16 +44,28 @@ func TestNowIsTheStoresTime(t *testing.T) {
 
 func TestAFailedMeasurementKeepsTheOffset(t *testing.T) {
 	t.Parallel()
-	away := false
-	c := clock.New(func(context.Context) (time.Time, error) {
-		if away {
-			return time.Time{}, errors.New("away")
-		}
-		return time.Now().Add(time.Second), nil
-	}, time.Now)
-	require.NoError(t, c.Measure(t.Context()))
-	away = true
-	require.ErrorContains(t, c.Measure(t.Context()), "away")
-	require.InDelta(t, time.Second, c.Offset(), float64(100*time.Millisecond))
-	require.NoError(t, c.Check())
+	synctest.Test(t, func(t *testing.T) {
+		away, ahead, asked := false, time.Second, 0
+		c := clock.New(func(context.Context) (time.Time, error) {
+			asked++
+			if away {
+				return time.Time{}, errors.New("away")
+			}
+			return time.Now().Add(ahead), nil
+		}, time.Now)
+		require.NoError(t, c.Measure(t.Context()))
+		away, asked = true, 0
+		require.ErrorContains(t, c.Measure(t.Context()), "away")
+		require.Equal(t, time.Second, c.Offset())
+		require.NoError(t, c.Check())
+
+		c.Now()
+		synctest.Wait()
+		require.Equal(t, 1, asked, "not with every use")
+		away, ahead = false, time.Minute
+		<-time.After(6 * time.Second)
+		c.Now()
+		synctest.Wait()
+		require.Equal(t, time.Minute, c.Offset(), "but soon: it is needed")
+	})
 }

@@ -204,9 +204,15 @@ func (h *installation) setStatus(e *endpoint, s webhook.EndpointStatus) {
 // start starts functions, all when none is named, in this process. It is stopped with the test if not before.
 func (h *installation) start(only ...config.Function) *process {
 	h.t.Helper()
+	return h.startAt(time.Now, only...)
+}
+
+// startAt is start on a machine whose clock shows what now returns.
+func (h *installation) startAt(now func() time.Time, only ...config.Function) *process {
+	h.t.Helper()
 	cfg := h.config()
 	log := new(telemetrytest.Log)
-	app, err := local.New(cfg, telemetry.NewLogger(log, &cfg.Telemetry), only...)
+	app, err := local.NewWithClock(cfg, telemetry.NewLogger(log, &cfg.Telemetry), now, only...)
 	require.NoError(h.t, err)
 	require.NoError(h.t, app.Start(h.t.Context()))
 	p := &process{t: h.t, base: "http://" + app.Addr(), log: log}
@@ -240,13 +246,13 @@ func environment(settings map[string]string) []string {
 	return env
 }
 
-// wait waits until a condition holds, looking every few milliseconds.
+// wait waits until a condition holds, looking every few milliseconds, and less often when it takes long.
 func wait(t testing.TB, within time.Duration, what string, holds func() bool) {
 	t.Helper()
-	const every = 10 * time.Millisecond
-	look := time.NewTicker(every)
-	defer look.Stop()
-	for deadline := time.Now().Add(within); !holds(); <-look.C {
+	const least, most = 5 * time.Millisecond, 200 * time.Millisecond
+	again := least
+	for deadline := time.Now().Add(within); !holds(); <-time.After(again) {
 		require.True(t, time.Now().Before(deadline), "waited %s in vain: %s", within, what)
+		again = min(again*5/4, most)
 	}
 }

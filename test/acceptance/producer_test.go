@@ -72,6 +72,8 @@ type producer struct {
 	key  string
 	base func() string
 
+	patience time.Duration // how long to send an event again
+
 	mu       sync.Mutex
 	accepted map[string]accepted // by id of the event
 	refused  int                 // answers 503
@@ -80,12 +82,16 @@ type producer struct {
 // accepted is an event that Homing has answered for, or that a broker has.
 type accepted struct {
 	*cloudEvent
-	id webhook.ID // Homing's own; zero when it is not known
+	id    webhook.ID // Homing's own; zero when it is not known
+	taken time.Time  // when a broker took it; zero for one that Homing has answered for
 }
 
 // producer makes a producer that sends to a process.
 func (h *installation) producer(to *process) *producer {
-	return &producer{t: h.t, key: h.key, base: func() string { return to.base }, accepted: make(map[string]accepted)}
+	return &producer{
+		t: h.t, key: h.key, base: func() string { return to.base }, patience: patience,
+		accepted: make(map[string]accepted),
+	}
 }
 
 // send sends events one by one in binary mode, each until it is accepted.
@@ -102,8 +108,10 @@ func (p *producer) send(events ...*cloudEvent) []receipt {
 // again, with the same ids.
 func (p *producer) sendAs(m mode, events ...*cloudEvent) []receipt {
 	p.t.Helper()
-	const again = 20 * time.Millisecond
-	for deadline := time.Now().Add(patience); ; <-time.After(again) {
+	const least, most = 20 * time.Millisecond, 200 * time.Millisecond
+	again := least
+	for deadline := time.Now().Add(p.patience); ; <-time.After(again) {
+		again = min(again*3/2, most)
 		status, body, err := p.post(m, events...)
 		if err == nil && (status == http.StatusAccepted || status == http.StatusOK) {
 			return p.note(m, body, events)
@@ -143,7 +151,7 @@ func (p *producer) note(m mode, body []byte, events []*cloudEvent) []receipt {
 		if known, ok := p.accepted[e.id]; ok && known.id != receipts[i].ID {
 			p.t.Errorf("event %s is accepted twice, as %s and as %s", e.id, known.id, receipts[i].ID)
 		}
-		p.accepted[e.id] = accepted{e, receipts[i].ID}
+		p.accepted[e.id] = accepted{cloudEvent: e, id: receipts[i].ID}
 	}
 	return receipts
 }
@@ -227,7 +235,7 @@ func (p *producer) took(events ...*cloudEvent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range events {
-		p.accepted[e.id] = accepted{cloudEvent: e}
+		p.accepted[e.id] = accepted{cloudEvent: e, taken: time.Now()}
 	}
 }
 

@@ -177,8 +177,11 @@ func (r *receiver) all(e *endpoint) []*post {
 func (r *receiver) look(e *endpoint) (posts []*post, next <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if e == nil {
+		return r.posts[:len(r.posts):len(r.posts)], r.arrived
+	}
 	for _, p := range r.posts {
-		if e == nil || p.endpoint == e.name {
+		if p.endpoint == e.name {
 			posts = append(posts, p)
 		}
 	}

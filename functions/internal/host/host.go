@@ -66,11 +66,12 @@ type subscription struct {
 	handler bus.Handler
 }
 
-// New makes a host of functions from valid settings. It connects to nothing yet. Errors: settings that cannot be used.
-func New(cfg *config.Config, log *slog.Logger, functions ...Function) (*Host, error) {
+// New makes a host of functions from valid settings. local is the process's own clock: time.Now, or in tests one that is
+// wrong. It connects to nothing yet. Errors: settings that cannot be used.
+func New(cfg *config.Config, log *slog.Logger, local func() time.Time, functions ...Function) (*Host, error) {
 	keepHeadroom()
 	h := &Host{cfg: cfg, log: log, policy: cfg.WebhookPolicy(), routes: make(routes)}
-	if err := h.open(); err != nil {
+	if err := h.open(local); err != nil {
 		return nil, err
 	}
 	for _, attach := range functions {

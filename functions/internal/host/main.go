@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"knative.dev/pkg/signals"
 
@@ -28,7 +29,7 @@ func run(ctx context.Context, name config.Function, functions []Function) error 
 		return err
 	}
 	log := telemetry.NewLogger(os.Stdout, &cfg.Telemetry).With("function", string(name), "version", Version)
-	h, err := New(cfg, log, functions...)
+	h, err := New(cfg, log, time.Now, functions...)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
@@ -27,7 +28,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 		"RABBITMQ_URL=amqp://127.0.0.1:1", "HOMING_ENCRYPTION_KEYS=" + seal.NewKey("k1"),
 	})
 	require.NoError(t, err)
-	h, err := New(cfg, slog.New(slog.DiscardHandler), Ingest, Deliver, Retry)
+	h, err := New(cfg, slog.New(slog.DiscardHandler), time.Now, Ingest, Deliver, Retry)
 	require.NoError(t, err)
 	families, err := h.tel.Registry().Gather()
 	require.NoError(t, err)

@@ -31,7 +31,7 @@ import (
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
 // open opens what every function needs: telemetry, the store, the clock and the bus.
-func (h *Host) open() error {
+func (h *Host) open(local func() time.Time) error {
 	tel, err := telemetry.New(h.cfg, Version, h.log)
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
@@ -43,7 +43,7 @@ func (h *Host) open() error {
 		}
 		return nil
 	}})
-	if err := h.openStore(); err != nil {
+	if err := h.openStore(local); err != nil {
 		return err
 	}
 	if h.bus, err = h.openBus(); err != nil {
@@ -53,7 +53,7 @@ func (h *Host) open() error {
 	return nil
 }
 
-func (h *Host) openStore() error {
+func (h *Host) openStore(local func() time.Time) error {
 	keyring, err := Keyring(h.cfg)
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (h *Host) openStore() error {
 		return fmt.Errorf("host: DATABASE_URL: %w", err)
 	}
 	h.store = s
-	h.clock = clock.New(s.Now, time.Now)
+	h.clock = clock.New(s.Now, local)
 	h.services = append(h.services,
 		server.Part{Name: "store", Stop: func(context.Context) error { s.Close(); return nil }},
 		server.Part{Name: "clock", Start: func(ctx context.Context) error {
@@ -147,7 +147,9 @@ func (h *Host) openParking() error {
 
 // parkedSize is how many bytes an event with a payload of n may have where it is parked: the payload in base64, and
 // attributes.
-func parkedSize(n int) int { return max(parking.MaxBodyDefault, base64.StdEncoding.EncodedLen(n)+parking.MaxHeader) }
+func parkedSize(n int) int {
+	return max(parking.MaxBodyDefault, base64.StdEncoding.EncodedLen(n)+parking.MaxHeader)
+}
 
 func (h *Host) openTimers() (timer.Timer, error) {
 	if h.cfg.Timers() == config.BackendMemory {
