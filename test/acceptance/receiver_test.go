@@ -60,6 +60,8 @@ type receiver struct {
 	expected map[string]*expected // by name of the endpoint
 	posts    []*post
 	counts   map[string]int // POSTs by webhook-id and replay
+	open     map[string]int // POSTs that wait for their answer, by endpoint
+	mostOpen map[string]int // the most that there were
 	arrived  chan struct{}  // closed, and made anew, with each POST
 }
 
@@ -73,6 +75,7 @@ func newReceiver(t testing.TB) *receiver {
 	t.Helper()
 	r := &receiver{
 		t: t, expected: make(map[string]*expected), counts: make(map[string]int), arrived: make(chan struct{}),
+		open: make(map[string]int), mostOpen: make(map[string]int),
 	}
 	r.server = httptest.NewServer(r)
 	t.Cleanup(r.server.Close)
@@ -130,6 +133,19 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		header: req.Header.Clone(), body: body, at: time.Now(),
 	}
 	answer(w, req, r.take(p))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open[name]--
+}
+
+// opened returns how many POSTs of an endpoint wait for their answer, and the most that there were since it was asked
+// last.
+func (r *receiver) opened(e *endpoint) (now, most int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, most = r.open[e.name], r.mostOpen[e.name]
+	r.mostOpen[e.name] = now
+	return now, most
 }
 
 // take asks the script and logs the POST.
@@ -138,6 +154,8 @@ func (r *receiver) take(p *post) reply {
 	key := p.id + " " + p.replay
 	p.before = r.counts[key]
 	r.counts[key]++
+	r.open[p.endpoint]++
+	r.mostOpen[p.endpoint] = max(r.mostOpen[p.endpoint], r.open[p.endpoint])
 	s := r.expected[p.endpoint].script
 	r.mu.Unlock()
 	a := s(p)

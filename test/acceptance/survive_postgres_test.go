@@ -1,0 +1,99 @@
+//go:build faults
+
+package acceptance_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/homing-hooks/homing/pkg/testenv"
+)
+
+// withOwnPostgres is stormy on a database server of its own.
+func withOwnPostgres(t *testing.T, settings ...string) (*installation, *testenv.Server) {
+	t.Helper()
+	own := testenv.OwnPostgres(t)
+	require.NoError(t, migrate(t.Context(), own.URL))
+	h := installOn(t, own.URL, allServices, stormSettings(settings)...)
+	h.subscribeForStorm()
+	return h, own
+}
+
+// TestSurvivesPostgresRestarted restarts the database in the middle, once in order and once by a crash.
+func TestSurvivesPostgresRestarted(t *testing.T) {
+	t.Parallel()
+	h, own := withOwnPostgres(t)
+	all := h.start()
+	tr := h.produce(all, 1200, 800)
+	h.halfway(tr, 500)
+	tr.during(func() {
+		own.Stop()
+		own.Start()
+	})
+	h.sql.Reset()
+	h.halfway(tr, 1000)
+	tr.during(func() {
+		own.Kill()
+		own.Start()
+	})
+	h.sql.Reset()
+	h.survive(tr, 0)
+	require.Zero(t, h.count("SELECT count(*) FROM rejected_events"))
+}
+
+// TestSurvivesPostgresAway takes the database away for 20 s: direct producers see 503 and send again, the broker's
+// events are parked.
+func TestSurvivesPostgresAway(t *testing.T) {
+	t.Parallel()
+	h, own := withOwnPostgres(t)
+	all := h.start()
+	tr := h.produce(all, 1200, 800)
+	h.halfway(tr, 500)
+	tr.during(func() {
+		own.Stop()
+		h.more(tr, "meanwhile", 400, 800)
+		elapse(t, 20*time.Second)
+		own.Start()
+	})
+	h.sql.Reset()
+	h.survive(tr, 0)
+	require.Positive(t, tr.refused, "direct producers are told to come again")
+	require.GreaterOrEqual(t, all.metric("homing_ingest_parked_total"), 800)
+	require.Equal(t, all.metric("homing_ingest_parked_total"), all.metric("homing_retry_drained_total"))
+	require.Zero(t, h.count("SELECT count(*) FROM rejected_events"))
+}
+
+// TestSurvivesOnPostgresAlone kills Homing, wipes Redis and RabbitMQ, and starts it with nothing but Postgres: every
+// event that was stored is delivered. Those that only the broker had are gone with it.
+func TestSurvivesOnPostgresAlone(t *testing.T) {
+	t.Parallel()
+	redis, rabbitMQ := testenv.OwnRedis(t), testenv.OwnRabbitMQ(t)
+	h := stormy(t, postgresAlone, "REDIS_URL="+redis.URL, "RABBITMQ_URL="+rabbitMQ.URL, "HOMING_LISTEN="+freeAddress(t))
+	all := h.spawn("homing", "serve")
+	h.waitForQueues()
+	tr := h.produce(all, 1200, 0)
+	h.halfway(tr, 800)
+	h.more(tr, "brokered", 0, 400)
+	var unstored int
+	h.halfway(tr, 1000)
+	tr.during(func() {
+		all.kill()
+		h.waitForBrokered(tr, 400)
+		unstored = len(tr.brokered()) - h.count("SELECT count(*) FROM events WHERE ce_id LIKE 'brokered-%'")
+		redis.Wipe()
+		rabbitMQ.Wipe()
+		h.set("REDIS_URL=", "RABBITMQ_URL=")
+		all = h.spawn("homing", "serve")
+	})
+	t.Logf("%d events were with the broker alone", unstored)
+	h.survive(tr, unstored)
+
+	h.set("REDIS_URL="+redis.URL, "RABBITMQ_URL="+rabbitMQ.URL)
+	all.stop()
+	all = h.spawn("homing", "serve")
+	h.waitForQueues()
+	h.more(tr, "afterwards", 80, 80)
+	h.survive(tr, unstored)
+}

@@ -1,0 +1,72 @@
+//go:build faults
+
+package acceptance_test
+
+import (
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/homing-hooks/homing/pkg/testenv"
+)
+
+// TestSurvivesRedis takes Redis away while half of the deliveries wait for a retry, whose timers are in it.
+func TestSurvivesRedis(t *testing.T) {
+	t.Parallel()
+	retrying := func(t *testing.T, url string) *installation {
+		t.Helper()
+		h := install(t, postgresAlone, stormSettings([]string{"REDIS_URL=" + url})...)
+		h.subscribe("steady", nil)
+		h.subscribe("flaky", refusingOnce(2))
+		return h
+	}
+	t.Run("Flushed", func(t *testing.T) {
+		t.Parallel()
+		own := testenv.OwnRedis(t)
+		h := retrying(t, own.URL)
+		all := h.start()
+		options, err := goredis.ParseURL(own.URL)
+		require.NoError(t, err)
+		redis := goredis.NewClient(options)
+		defer redis.Close()
+		tr := h.produce(all, 2000, 0)
+		for flush := range 5 {
+			wait(t, stormPatience, "timers are set", func() bool {
+				return all.metric("homing_retry_timers_set_total") >= 100*(flush+1)
+			})
+			tr.during(func() { require.NoError(t, redis.FlushAll(t.Context()).Err()) })
+		}
+		h.survive(tr, 0)
+		require.Less(t, all.metric("homing_retry_timers_fired_total"), all.metric("homing_retry_timers_set_total"),
+			"no timer was lost: the flushes hit nothing")
+	})
+	t.Run("StoppedForTenSeconds", func(t *testing.T) {
+		t.Parallel()
+		own := testenv.OwnRedis(t)
+		h := retrying(t, own.URL)
+		all := h.start()
+		tr := h.produce(all, 2000, 0)
+		wait(t, stormPatience, "timers are set", func() bool { return all.metric("homing_retry_timers_set_total") >= 100 })
+		tr.during(func() {
+			own.Stop()
+			elapse(t, 10*time.Second)
+			own.Start()
+		})
+		h.more(tr, "then", 80, 0)
+		h.survive(tr, 0)
+		require.Positive(t, all.metric("homing_retry_timers_lost_total"))
+		fired := all.metric("homing_retry_timers_fired_total")
+		h.more(tr, "at last", 80, 0)
+		h.survive(tr, 0)
+		require.Greater(t, all.metric("homing_retry_timers_fired_total"), fired, "timers are used again")
+	})
+	t.Run("NeverThere", func(t *testing.T) {
+		t.Parallel()
+		h := retrying(t, "redis://"+freeAddress(t)+"/0")
+		all := h.start()
+		h.survive(h.produce(all, 2000, 0), 0)
+		require.Zero(t, all.metric("homing_retry_timers_fired_total"))
+	})
+}

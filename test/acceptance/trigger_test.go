@@ -1,0 +1,69 @@
+package acceptance_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	amqp091 "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/homing-hooks/homing/pkg/bus/amqp"
+)
+
+// TestATriggerThatNobodyMade has hints go nowhere, because a trigger is missing or the hints are of partitions that no
+// trigger knows: everything is delivered late, by the reconciler, and nothing is lost.
+func TestATriggerThatNobodyMade(t *testing.T) {
+	t.Parallel()
+	t.Run("OfMostPartitions", func(t *testing.T) {
+		t.Parallel()
+		h := install(t, allServices, quick, "HOMING_PARTITIONS=16")
+		for i := range 8 {
+			h.subscribe(fmt.Sprint("endpoint-", i), nil)
+		}
+		all := h.start()
+		p := h.producer(all)
+		p.send(orders("astray", retried)...)
+		h.settleWithin(promised(h.config(), 0), p)
+		require.Equal(t, balance{Expected: 8 * retried}, h.settle(p))
+		require.Positive(t, all.metric("homing_retry_reconciled_total", "action", "hint"), "no hint went astray")
+	})
+	for name, c := range map[string]struct {
+		trigger string
+		due     time.Duration // of the last attempt
+	}{
+		"OfWhatIsDue":         {trigger: "deliver-due-0"},
+		"OfWhatIsRescheduled": {trigger: "retry-rescheduled", due: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := install(t, allServices, quick)
+			h.subscribe("flaky", failing(1, http.StatusInternalServerError))
+			all := h.start()
+			h.unbind(c.trigger)
+			p := h.producer(all)
+			p.send(orders("astray", retried)...)
+			h.settleWithin(2*promised(h.config(), c.due), p) // each attempt's hint is lost
+			require.Equal(t, balance{Expected: retried}, h.settle(p))
+			require.Positive(t, all.metric("homing_retry_reconciled_total", "action", "hint"), "no hint went astray")
+		})
+	}
+}
+
+// unbind takes a trigger away: its queue gets nothing more.
+func (h *installation) unbind(trigger string) {
+	h.t.Helper()
+	ch, closeAll := h.rabbitMQ()
+	defer closeAll()
+	for _, tr := range triggers(h.t) {
+		if tr.Name != trigger {
+			continue
+		}
+		binding := amqp091.Table{"x-match": "all"}
+		for name, value := range tr.Filter {
+			binding[name] = value
+		}
+		require.NoError(h.t, ch.QueueUnbind(queueOf(tr), "", amqp.PrefixDefault+"."+tr.Broker, binding))
+	}
+}
