@@ -36,6 +36,10 @@ build: ## Build all binaries into bin/
 test: ## Start the services, then run all tests (PKG=./pkg/store/... for some)
 	$(WITH_SERVICES) $(TEST) -timeout 10m $(PKG)
 
+.PHONY: test-faults
+test-faults: ## Run the longest tests: what Homing runs on breaks while thousands of events are under way
+	$(WITH_SERVICES) $(TEST) -tags faults -run '^TestSurvives' -count=1 -timeout 15m ./test/acceptance
+
 .PHONY: race
 race: ## Run all tests with the race detector
 	$(WITH_SERVICES) $(TEST) -race -timeout 15m $(PKG)
@@ -43,7 +47,7 @@ race: ## Run all tests with the race detector
 .PHONY: lint
 lint: $(GOLANGCI) ## Check format, go vet and golangci-lint (with the layer rules)
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; }
-	$(GO) vet $(PKG)
+	$(GO) vet -tags faults $(PKG)
 	$(GOLANGCI) run $(PKG)
 
 # Built from source through the module proxy, because its releases may be out of reach; 2 to 3 minutes, once.
@@ -75,6 +79,7 @@ verify: lint ## All that should be run before a release; takes long
 	$(GO) mod tidy -diff
 	$(MAKE) build
 	$(WITH_SERVICES) $(TEST) -race -count=1 -shuffle=on -timeout 30m ./...
+	$(MAKE) test-faults
 	$(MAKE) fuzz-smoke FUZZTIME=60s
 	$(MAKE) bench-micro BENCHTIME=1x
 	$(MAKE) bench LOAD=-quick

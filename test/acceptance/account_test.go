@@ -90,8 +90,8 @@ func (h *installation) account(p *producer) balance {
 	return b
 }
 
-// storedIDs returns Homing's ids of the accepted events, and checks that they are those of the receipts. Those that only
-// a broker has answered for may be missing.
+// storedIDs returns Homing's ids of the accepted events, and checks that they are those of the receipts. Those that
+// only a broker has answered for may be missing.
 func (h *installation) storedIDs(p *producer) map[string]webhook.ID {
 	h.t.Helper()
 	rows, err := h.sql.Query(h.t.Context(), "SELECT ce_id, id FROM events WHERE origin IS NULL")

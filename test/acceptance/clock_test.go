@@ -13,8 +13,8 @@ import (
 )
 
 // TestClocksThatAreWrong runs the functions on machines whose clocks differ. Each corrects its own by the database's:
-// signatures carry the right time (the receiver's library refuses five minutes), no retry comes before its time or waits
-// for the reconciler, and nothing is lost. Beyond a minute a process says besides that it is not ready.
+// signatures carry the right time (the receiver's library refuses five minutes), no retry comes before its time or
+// waits for the reconciler, and nothing is lost. Beyond a minute a process says besides that it is not ready.
 func TestClocksThatAreWrong(t *testing.T) {
 	t.Parallel()
 	for name, off := range map[string]time.Duration{"ALittle": 40 * time.Second, "FiveMinutes": 5 * time.Minute} {

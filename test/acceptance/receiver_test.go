@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -196,7 +197,7 @@ func (r *receiver) look(e *endpoint) (posts []*post, next <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e == nil {
-		return r.posts[:len(r.posts):len(r.posts)], r.arrived
+		return slices.Clip(r.posts), r.arrived
 	}
 	for _, p := range r.posts {
 		if p.endpoint == e.name {

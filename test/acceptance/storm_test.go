@@ -155,7 +155,7 @@ func (h *installation) publish(tr *traffic, b *amqp.Bus, e *cloudEvent) {
 	}
 }
 
-// halfway waits until so many events have been accepted.
+// halfway waits until so many events have been accepted, most of which must not be delivered yet.
 func (h *installation) halfway(tr *traffic, events int) {
 	h.t.Helper()
 	wait(h.t, stormPatience, "events are accepted", func() bool {
@@ -163,7 +163,9 @@ func (h *installation) halfway(tr *traffic, events int) {
 		defer tr.mu.Unlock()
 		return len(tr.accepted) >= events
 	})
-	h.t.Logf("%d deliveries are under way", h.underWay())
+	n := h.underWay()
+	h.t.Logf("%d deliveries are under way", n)
+	require.Greater(h.t, n, 250, "too few for a fault to hit anything")
 }
 
 // brokered returns the events that a broker has taken.

@@ -14,9 +14,8 @@ import (
 
 // TestSurvivesAHangingEndpoint has 10,000 deliveries queued for an endpoint that never answers, while 50 healthy ones
 // receive 100 a second: the hanging one holds no more than its share of the slots, and one once it has failed in a row;
-// the healthy ones always find slots.
+// the healthy ones always find slots. It measures time, so it runs alone.
 func TestSurvivesAHangingEndpoint(t *testing.T) {
-	t.Parallel()
 	const (
 		slots, share = 100, 10
 		queued       = 10_000
@@ -103,10 +102,9 @@ func (h *installation) latest(condition string, args ...any) (late time.Duration
 }
 
 // TestSurvivesAFlood has one tenant flood the process while two others send 10 a second: theirs do not wait behind the
-// flood, neither to be accepted nor to be delivered. (The load program floods with a million, this test with what its
-// machine carries beside others.)
+// flood, neither to be accepted nor to be delivered. It measures time, so it runs alone. (The load program floods
+// with a million; this test with 30,000 deliveries, a tenth of which would already take longer than it allows.)
 func TestSurvivesAFlood(t *testing.T) {
-	t.Parallel()
 	const flooded, endpoints, quiet, each = 3000, 10, 2, 60
 	h := install(t, postgresAlone, "HOMING_SLOTS=60", "HOMING_LOG_LEVEL=info")
 	for i := range endpoints {

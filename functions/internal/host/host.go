@@ -66,8 +66,8 @@ type subscription struct {
 	handler bus.Handler
 }
 
-// New makes a host of functions from valid settings. local is the process's own clock: time.Now, or in tests one that is
-// wrong. It connects to nothing yet. Errors: settings that cannot be used.
+// New makes a host of functions from valid settings. local is the process's own clock: time.Now, or in tests one that
+// is wrong. It connects to nothing yet. Errors: settings that cannot be used.
 func New(cfg *config.Config, log *slog.Logger, local func() time.Time, functions ...Function) (*Host, error) {
 	keepHeadroom()
 	h := &Host{cfg: cfg, log: log, policy: cfg.WebhookPolicy(), routes: make(routes)}
