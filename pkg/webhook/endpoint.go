@@ -62,7 +62,7 @@ type Endpoint struct {
 	PausedTotal time.Duration
 	// ThrottledUntil is when the endpoint may be sent to again after a 429 or 503 with Retry-After; zero when at once.
 	ThrottledUntil time.Time
-	// Version grows by one with each change of the endpoint by hand (not with throttling).
+	// Version grows by one with each change of the endpoint, also when an answer disables it (not with throttling).
 	Version   int64
 	CreatedAt time.Time
 }

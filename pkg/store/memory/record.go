@@ -32,7 +32,9 @@ func (s *Store) record(r *store.Result, now time.Time) store.Recorded {
 		case inTime:
 			out.Applied = true
 			d.move(r, now)
-			out.Disabled = s.endpoints[d.Endpoint].answered(r, now)
+			if out.Disabled = s.endpoints[d.Endpoint].answered(r, now); out.Disabled {
+				s.tenants[d.Tenant].version++
+			}
 		case r.Next == webhook.StateSucceeded && !d.State.Terminal():
 			out.Applied = true
 			if d.State == webhook.StateAttempting {
@@ -78,6 +80,7 @@ func (e *endpointRow) answered(r *store.Result, now time.Time) bool {
 		return false
 	}
 	e.Status, e.StatusReason = webhook.EndpointDisabled, r.DisableReason
+	e.Version++
 	e.wakeAt = time.Time{}
 	return true
 }

@@ -307,6 +307,7 @@ func disablesOnce(t *testing.T, b *bundle) {
 		r.Reason, r.DisableVersion, r.DisableReason = webhook.ReasonGone, e.Version, "it answered 410"
 		rs = append(rs, r)
 	}
+	before := b.version()
 	out := b.recordAll(rs...)
 	require.True(t, out[0].Disabled)
 	require.False(t, out[1].Disabled, "it was disabled already")
@@ -314,6 +315,8 @@ func disablesOnce(t *testing.T, b *bundle) {
 	got := b.stored(e.ID)
 	require.Equal(t, webhook.EndpointDisabled, got.Status)
 	require.Equal(t, "it answered 410", got.StatusReason)
+	require.Equal(t, e.Version+1, got.Version)
+	require.Equal(t, before+1, b.version())
 }
 
 func disablesVersion(t *testing.T, b *bundle) {
