@@ -23,21 +23,30 @@ const (
 
 // rescheduled mirrors Scheduler.Rescheduled.
 func (p *process) rescheduled(h *wire.Hint) {
-	latest := p.now().Add(p.s.policy.Horizon)
+	now := p.now()
+	latest := now.Add(p.s.policy.Horizon)
 	var entries []timer.Entry
 	for _, d := range h.Deliveries {
 		if !d.Due.After(latest) {
 			entries = append(entries, timer.Entry{
-				Endpoint: d.Endpoint, Delivery: d.Delivery, Attempt: d.Attempt, Due: d.Due,
+				Endpoint: d.Endpoint, Delivery: d.Delivery, Attempt: d.Attempt, Due: fireAt(d.Due, now),
 			})
 		}
 	}
 	for _, e := range h.Endpoints {
 		if !e.Due.After(latest) {
-			entries = append(entries, timer.Entry{Endpoint: e.Endpoint, Due: e.Due})
+			entries = append(entries, timer.Entry{Endpoint: e.Endpoint, Due: fireAt(e.Due, now)})
 		}
 	}
 	p.set(entries)
+}
+
+// fireAt mirrors schedule.fireAt.
+func fireAt(due, now time.Time) time.Time {
+	if due.After(now) {
+		return due
+	}
+	return now.Add(min(max(now.Sub(due), 10*time.Millisecond), time.Second))
 }
 
 // set mirrors Scheduler.set.

@@ -164,6 +164,40 @@ func TestTimers(t *testing.T) {
 		})
 	})
 
+	t.Run("AClockThatIsAheadMakesNoHintGoRoundAndRound", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			const ahead = time.Minute
+			b := setup(t, func(cfg *schedule.Config) { cfg.Now = func() time.Time { return time.Now().Add(ahead) } })
+			b.run(t)
+			// deliver, by the store's clock, finds the delivery not due yet and asks for its timer again.
+			truly := due(1, ahead)
+			for !time.Now().After(truly.Due) {
+				before := len(b.hints())
+				require.Less(t, before, 70, "first at once, then about one round a second")
+				require.NoError(t, b.scheduler.Rescheduled(t.Context(), rescheduled(truly)))
+				for len(b.hints()) == before {
+					<-time.After(time.Millisecond)
+				}
+			}
+			late := b.hints()[len(b.hints())-1].at.Sub(truly.Due)
+			require.Less(t, late, time.Second)
+		})
+	})
+
+	t.Run("WhatIsJustDueIsHintedAtOnce", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			b.run(t)
+			start := time.Now()
+			require.NoError(t, b.scheduler.Rescheduled(t.Context(), rescheduled(due(1, 0))))
+			<-time.After(time.Second)
+			require.Len(t, b.hints(), 1)
+			require.LessOrEqual(t, b.hints()[0].at.Sub(start), 10*time.Millisecond)
+		})
+	})
+
 	t.Run("AHintIsOutBeforeItsTimerIsGone", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

@@ -50,6 +50,8 @@ const (
 	// setTimeout and publishTimeout bound one call of a back end.
 	setTimeout     = 5 * time.Second
 	publishTimeout = 10 * time.Second
+	// soonest is how soon a timer fires, at least and at most, for what is due already when its hint comes.
+	soonest, soonestMax = 10 * time.Millisecond, time.Second
 	// retryFiring is how long to wait after timers or bus failed, at first and at most.
 	retryFiring, retryFiringMax = time.Second, 30 * time.Second
 )
@@ -83,22 +85,33 @@ func New(cfg Config) *Scheduler {
 // Rescheduled sets timers for what a hint names, as far as it is due within the horizon: the rest waits in the store
 // until the reconciler comes upon it. It never asks for a hint again: without timers the reconciler does their work.
 func (s *Scheduler) Rescheduled(ctx context.Context, h wire.Hint) error {
-	latest := s.cfg.Now().Add(s.cfg.Policy.Horizon)
+	now := s.cfg.Now()
+	latest := now.Add(s.cfg.Policy.Horizon)
 	entries := make([]timer.Entry, 0, len(h.Deliveries)+len(h.Endpoints))
 	for _, d := range h.Deliveries {
 		if !d.Due.After(latest) {
 			entries = append(entries, timer.Entry{
-				Endpoint: d.Endpoint, Delivery: d.Delivery, Attempt: d.Attempt, Due: d.Due,
+				Endpoint: d.Endpoint, Delivery: d.Delivery, Attempt: d.Attempt, Due: fireAt(d.Due, now),
 			})
 		}
 	}
 	for _, e := range h.Endpoints {
 		if !e.Due.After(latest) {
-			entries = append(entries, timer.Entry{Endpoint: e.Endpoint, Due: e.Due})
+			entries = append(entries, timer.Entry{Endpoint: e.Endpoint, Due: fireAt(e.Due, now)})
 		}
 	}
 	s.set(ctx, entries)
 	return nil
+}
+
+// fireAt is when to fire for what is due at a time. What is due already waits as long again as it has been due, within
+// soonest and soonestMax: when this clock is ahead of the store's, deliver finds it not due yet and hints again, and
+// without a pause the hint would go round as fast as it can until the store's clock is there.
+func fireAt(due, now time.Time) time.Time {
+	if due.After(now) {
+		return due
+	}
+	return now.Add(min(max(now.Sub(due), soonest), soonestMax))
 }
 
 // set sets timers, and counts those that could not be.
