@@ -37,7 +37,9 @@ type fact struct {
 	// flying is who has a POST in flight.
 	flying    []*process
 	succeeded bool // a success is on record
-	byHand    bool // cancelled
+	// afterSuccess is whether a POST began when a success was on record already.
+	afterSuccess bool
+	byHand       bool // cancelled
 	// over counts the attempts that were ended without their result.
 	over int
 }
@@ -318,8 +320,8 @@ func (o *oracle) cancelled(id webhook.ID) {
 }
 
 // postBegins holds a POST to promises 3 and 4. One whose claim was committed before the late success of an earlier
-// attempt was recorded may still begin: nothing stands between its claim and the POST that could stop it. Those are
-// counted.
+// attempt was recorded may still begin, within its lease: nothing stands between its claim and the POST that could stop
+// it. That can be so for one attempt of a delivery only, for none is claimed after a success.
 func (o *oracle) postBegins(p *process, w *store.Work, a *answer) {
 	f, n := o.byID[w.Delivery.ID], w.Delivery.Attempt
 	c := &f.claims[n-1]
@@ -334,8 +336,11 @@ func (o *oracle) postBegins(p *process, w *store.Work, a *answer) {
 		o.s.fail("%s/%d is sent before it is due", f.name, n)
 	case o.s.now.Add(o.policy.TimeoutOf(&w.Target.Endpoint)).After(c.lease):
 		o.s.fail("%s/%d is sent and may outlive its lease", f.name, n)
+	case f.afterSuccess:
+		o.s.fail("%s/%d is the second POST of it that begins after its success was recorded", f.name, n)
 	case f.succeeded:
 		o.s.stats["POSTs claimed before a late success and sent after"]++
+		f.afterSuccess = true
 	}
 	c.sent, c.answer = true, a.outcome
 	f.flying = append(f.flying, p)
