@@ -380,9 +380,12 @@ func (o *oracle) timersSet(entries []timer.Entry) {
 	}
 }
 
-func (o *oracle) timersFired(entries []timer.Entry) {
-	for _, e := range entries {
-		delete(o.timers, bare(e))
+func (o *oracle) timersFired(h *wire.Hint) {
+	for _, d := range h.Deliveries {
+		delete(o.timers, timer.Entry{Endpoint: d.Endpoint, Delivery: d.Delivery, Attempt: d.Attempt})
+	}
+	for _, e := range h.Endpoints {
+		delete(o.timers, timer.Entry{Endpoint: e.Endpoint})
 	}
 }
 

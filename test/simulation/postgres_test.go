@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -12,7 +13,8 @@ import (
 // answer to every operation and the same deliveries in the end.
 func TestPostgresAgrees(t *testing.T) {
 	t.Parallel()
-	r := newReplay(t, nil)
+	on := newDatabase(t)
+	r := newReplay(t, on, on.url)
 	for _, trace := range telling(t) {
 		require.NoError(t, r.run(&trace.result), "seed %d", trace.seed)
 	}
@@ -21,11 +23,17 @@ func TestPostgresAgrees(t *testing.T) {
 // TestSQLMutantsAreFound makes sure that the replay sees it when a statement of Postgres loses a guard.
 func TestSQLMutantsAreFound(t *testing.T) {
 	t.Parallel()
+	free := make(chan *database, runtime.GOMAXPROCS(0))
+	for range cap(free) {
+		free <- newDatabase(t)
+	}
 	for _, m := range sqlMutants {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
+			on := <-free
+			defer func() { free <- on }()
 			w := rewriter{from: []byte(m.from), to: []byte(m.to)}
-			r := newReplay(t, func(server string) string { return w.between(t, server) })
+			r := newReplay(t, on, w.between(t, on.url))
 			for _, trace := range telling(t) {
 				if m.shownBy != "" && trace.stats[m.shownBy] == 0 {
 					continue

@@ -23,6 +23,9 @@ type process struct {
 	// cutOff is until when it does not reach the store.
 	cutOff time.Time
 
+	// threads run code of the product.
+	threads []*thread
+
 	ingest
 	deliver
 	retry
@@ -38,6 +41,7 @@ func (s *sim) boot(function string, slot, life int) {
 	}
 	s.procs[function][slot] = p
 	if function == "retry" {
+		p.scheduler = p.newScheduler()
 		p.run()
 	}
 }
@@ -47,6 +51,7 @@ func (p *process) crash() {
 	s := p.s
 	p.dead = true
 	s.stats["crashes"]++
+	p.halt()
 	s.tasks = slices.DeleteFunc(s.tasks, func(t *task) bool { return t.on == p })
 	s.oracle.died(p)
 	s.boot(p.function, p.slot, p.life+1)
@@ -78,6 +83,9 @@ func (s *sim) publish(h wire.Hint) error {
 		return errBus
 	}
 	s.say("publishes %s", s.show(&h))
+	if h.Type == wire.TypeDue && s.runs != nil && s.runs.function == "retry" {
+		s.oracle.timersFired(&h)
+	}
 	copies := 1
 	if s.hits(s.hintTwice) {
 		copies = 2
@@ -113,7 +121,7 @@ func (s *sim) queue(h wire.Hint, delay time.Duration, try int) {
 		s.say("%s gets %s", to.name, s.show(&h))
 		m := &message{hint: h, try: try}
 		if name == "retry" {
-			to.then("set timers", func() { to.rescheduled(&m.hint) })
+			to.then("take", func() { to.rescheduled(h) })
 			return
 		}
 		to.then("admit", func() { to.handle(m) })
@@ -133,21 +141,6 @@ func (s *sim) refuse(m *message) {
 	}
 }
 
-// publishAll mirrors host.publishHints: hint after hint; then is told whether the bus has them all.
-func (p *process) publishAll(hints []wire.Hint, then func(ok bool)) {
-	if len(hints) == 0 {
-		then(true)
-		return
-	}
-	p.then("publish", func() {
-		if err := p.s.publish(hints[0]); err != nil {
-			then(false)
-			return
-		}
-		p.publishAll(hints[1:], then)
-	})
-}
-
 // hint mirrors bus.Hinter.Say: beside the work, best effort.
 func (p *process) hint(hintType string, due []wire.Due, endpoints []wire.Endpoint) {
 	for _, h := range wire.Split(hintType, p.s.partitions, due, endpoints) {
@@ -162,7 +155,7 @@ func (s *sim) hintByHand(d store.Due) {
 	}
 }
 
-// dues mirrors the conversion in Scheduler.say.
+// dues turns what a store says is due into what hints name.
 func dues(found []store.Due) []wire.Due {
 	out := make([]wire.Due, len(found))
 	for i, d := range found {

@@ -56,29 +56,38 @@ func migrated(ctx context.Context, url string) error {
 	return err
 }
 
-// newReplay opens a store on a database of its own, through mutate when that is given.
-func newReplay(t *testing.T, mutate func(url string) string) *replay {
-	t.Helper()
-	database := testenv.PostgresMigrated(t, migrated)
-	ring, err := seal.Parse(seal.NewKey("test"))
-	require.NoError(t, err)
-	r := &replay{ctx: context.WithoutCancel(t.Context()), epoch: time.Now().UTC().Truncate(time.Hour)}
-	r.conn, err = pgx.Connect(r.ctx, database)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = r.conn.Close(r.ctx) })
-	_, err = r.conn.Exec(r.ctx, clockSQL)
-	require.NoError(t, err)
+// database is where a replay happens: one at a time.
+type database struct {
+	url  string
+	conn *pgx.Conn
+}
 
-	u, err := url.Parse(database)
+func newDatabase(t *testing.T) *database {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	server := testenv.PostgresMigrated(t, migrated)
+	conn, err := pgx.Connect(ctx, server)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(ctx) })
+	_, err = conn.Exec(ctx, clockSQL)
+	require.NoError(t, err)
+	u, err := url.Parse(server)
 	require.NoError(t, err)
 	query := u.Query()
 	query.Set("search_path", "simulated,public,pg_catalog")
 	u.RawQuery = query.Encode()
-	reached := u.String()
-	if mutate != nil {
-		reached = mutate(reached)
+	return &database{u.String(), conn}
+}
+
+// newReplay opens a store on a database, by a url that may lead there through something.
+func newReplay(t *testing.T, on *database, url string) *replay {
+	t.Helper()
+	ring, err := seal.Parse(seal.NewKey("test"))
+	require.NoError(t, err)
+	r := &replay{
+		ctx: context.WithoutCancel(t.Context()), conn: on.conn, epoch: time.Now().UTC().Truncate(time.Hour),
 	}
-	r.store, err = postgres.Open(r.ctx, reached, postgres.Options{
+	r.store, err = postgres.Open(r.ctx, url, postgres.Options{
 		Policy: policy(), DedupeWindow: memoryWindow, Keyring: ring, MaxConns: 1,
 	})
 	require.NoError(t, err)

@@ -1,82 +1,63 @@
 package simulation
 
 import (
-	"errors"
+	"context"
+	"log/slog"
+	"math"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/homing-hooks/homing/functions/retry/schedule"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/timer"
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 
-// retry is what an instance of retry has in memory.
+// retry is what an instance of retry has in memory: the product's own Scheduler. Only its waiting for the next timer,
+// which takes real time, is mirrored here.
 type retry struct {
-	asleep *task // of Scheduler.Run
-	reach  reachability
+	scheduler *schedule.Scheduler
+	asleep    *task // of Scheduler.Run
 }
 
-// fireLease and retryFiring mirror those of schedule.
-const (
-	fireLease   = 30 * time.Second
-	retryFiring = time.Second
-)
+// retryFiring mirrors that of schedule.
+const retryFiring = time.Second
 
-// rescheduled mirrors Scheduler.Rescheduled.
-func (p *process) rescheduled(h *wire.Hint) {
-	now := p.now()
-	latest := now.Add(p.s.policy.Horizon)
-	var entries []timer.Entry
-	for _, d := range h.Deliveries {
-		if !d.Due.After(latest) {
-			entries = append(entries, timer.Entry{
-				Endpoint: d.Endpoint, Delivery: d.Delivery, Attempt: d.Attempt, Due: fireAt(d.Due, now),
-			})
-		}
-	}
-	for _, e := range h.Endpoints {
-		if !e.Due.After(latest) {
-			entries = append(entries, timer.Entry{Endpoint: e.Endpoint, Due: fireAt(e.Due, now)})
-		}
-	}
-	p.set(entries)
+// metricsOfAll is shared by all instances: nobody reads it.
+var metricsOfAll = schedule.NewMetrics(prometheus.NewRegistry())
+
+func (p *process) newScheduler() *schedule.Scheduler {
+	return schedule.New(schedule.Config{
+		Store: reconciler{p}, Timers: timerSeam{p}, Publish: p.publishHints, Now: p.now, Policy: p.s.policy,
+		// Time within the product's code is real, and short: neither a tick nor the house must hang on it.
+		Interval: math.MaxInt64, HousekeepEvery: math.MaxInt64,
+		Batch: p.s.batch, PerEndpoint: p.s.perEndpoint, Log: slog.New(slog.DiscardHandler), Metrics: metricsOfAll,
+	})
 }
 
-// fireAt mirrors schedule.fireAt.
-func fireAt(due, now time.Time) time.Time {
-	if due.After(now) {
-		return due
-	}
-	return now.Add(min(max(now.Sub(due), 10*time.Millisecond), time.Second))
+// rescheduled has a hint handled.
+func (p *process) rescheduled(h wire.Hint) {
+	p.thread(func() { _ = p.scheduler.Rescheduled(p.s.ctx, h) }, nil)
 }
 
-// set mirrors Scheduler.set.
-func (p *process) set(entries []timer.Entry) {
-	if len(entries) == 0 {
-		return
-	}
-	if p.s.timing.down || p.s.hits(p.s.timersFail) {
-		p.s.say("cannot set %d timers", len(entries))
-		return
-	}
-	if err := p.s.timers.Set(p.s.ctx, entries); err != nil {
-		p.s.fail("timers: %v", err)
-	}
-	p.s.oracle.timersSet(entries)
-	p.s.say("sets %d timers", len(entries))
-	p.interrupt()
+// tick has a tick handled.
+func (p *process) tick() {
+	p.thread(func() { _ = p.scheduler.Tick(p.s.ctx) }, nil)
 }
 
-// run mirrors Scheduler.Run.
+// run mirrors Scheduler.Run. What is due is fired by Scheduler.Hold, which returns when nothing more is due by a moment
+// that is over, however the clock is put right meanwhile.
 func (p *process) run() {
 	p.asleep = nil
-	p.fire(func(next time.Time, ok bool) {
+	p.thread(func() { p.scheduler.Hold(p.s.ctx, -time.Hour) }, func(t *thread) {
 		switch {
-		case !ok:
+		case t.failed:
 			p.sleep(retryFiring)
-		case next.IsZero():
+		case t.next.IsZero():
 			p.sleep(24 * time.Hour)
 		default:
-			p.sleep(next.Sub(p.now()))
+			p.sleep(t.next.Sub(p.now()))
 		}
 	})
 }
@@ -96,143 +77,95 @@ func (p *process) interrupt() {
 	}
 }
 
-// fire mirrors Scheduler.fire: a timer is removed only after its hint is out.
-func (p *process) fire(then func(next time.Time, ok bool)) {
-	t := p.then("claim timers", func() {
-		if p.s.timing.down || p.s.hits(p.s.timersFail) {
-			then(time.Time{}, false)
-			return
+// publishHints mirrors host.publishHints: hint after hint.
+func (p *process) publishHints(_ context.Context, hintType string, due []wire.Due, endpoints []wire.Endpoint) error {
+	for _, h := range wire.Split(hintType, p.s.partitions, due, endpoints) {
+		p.s.turn("publish")
+		if err := p.s.publish(h); err != nil {
+			return p.s.failed(err)
 		}
-		claimed, next, err := p.s.timers.Claim(p.s.ctx, p.now(), p.s.batch, fireLease)
-		if err != nil {
-			p.s.fail("timers: %v", err)
-		}
-		if len(claimed) == 0 {
-			then(next, true)
-			return
-		}
-		p.s.say("fires %d timers", len(claimed))
-		p.s.stats["timers fired"] += len(claimed)
-		if p.s.is(timerBeforeHint) {
-			p.done(claimed, func(bool) {
-				p.publishAll(p.fired(claimed), func(ok bool) { p.fireOn(ok, then) })
-			})
-			return
-		}
-		p.publishAll(p.fired(claimed), func(ok bool) {
-			if !ok {
-				then(time.Time{}, false)
-				return
-			}
-			p.s.oracle.timersFired(claimed)
-			p.done(claimed, func(ok bool) { p.fireOn(ok, then) })
-		})
-	})
-	t.background = true
-}
-
-func (p *process) fireOn(ok bool, then func(next time.Time, ok bool)) {
-	if !ok {
-		then(time.Time{}, false)
-		return
 	}
-	p.fire(then)
+	return nil
 }
 
-// done removes fired timers.
-func (p *process) done(claimed []timer.Entry, then func(ok bool)) {
-	p.then("remove timers", func() {
-		if p.s.timing.down || p.s.hits(p.s.timersFail) {
-			then(false)
-			return
-		}
-		if err := p.s.timers.Done(p.s.ctx, claimed); err != nil {
-			p.s.fail("timers: %v", err)
-		}
-		then(true)
-	})
-}
+// reconciler is the store as a Scheduler sees it.
+type reconciler struct{ p *process }
 
-// fired mirrors Scheduler.publishFired.
-func (p *process) fired(claimed []timer.Entry) []wire.Hint {
-	var due []wire.Due
-	var endpoints []wire.Endpoint
-	for _, e := range claimed {
-		if e.Delivery.IsZero() {
-			endpoints = append(endpoints, wire.Endpoint{Endpoint: e.Endpoint, Due: e.Due})
-			continue
-		}
-		due = append(due, wire.Due{Delivery: e.Delivery, Endpoint: e.Endpoint, Attempt: e.Attempt, Due: e.Due})
+func (r reconciler) Reconcile(_ context.Context, request store.ReconcileRequest) (store.Reconciled, error) {
+	s := r.p.s
+	s.turn("reconcile")
+	if s.is(blindToAttempting) {
+		request.EndLeases = false
 	}
-	return wire.Split(wire.TypeDue, p.s.partitions, due, endpoints)
-}
-
-// tick mirrors Scheduler.Tick: it fires, then reconciles, whatever became of the firing.
-func (p *process) tick() {
-	p.fire(func(time.Time, bool) { p.reconcile() })
-}
-
-// reconcile mirrors Scheduler.Reconcile and say: commit, then publish.
-func (p *process) reconcile() {
-	t := p.then("reconcile", func() {
-		found, err := p.s.store.reconcile(store.ReconcileRequest{
-			Limit: p.s.batch, PerEndpoint: p.s.perEndpoint,
-			EndLeases: p.reach.since(p.now(), p.s.policy.Timeout) && !p.s.is(blindToAttempting),
-		})
-		p.reach.note(err, p.now())
-		if err != nil {
-			return
-		}
-		if p.s.is(blindToScheduled) {
-			found.Due = nil
-		}
-		timers := make([]timer.Entry, len(found.Timers))
-		for i, d := range found.Timers {
-			timers[i] = timer.Entry{Endpoint: d.Endpoint, Delivery: d.Delivery, Attempt: d.Attempt, Due: d.DueAt}
-		}
-		p.overdue(timers, &found)
-	})
-	t.background = true
-}
-
-// overdue says what the reconciler found.
-func (p *process) overdue(timers []timer.Entry, found *store.Reconciled) {
-	say := func() {
-		endpoints := make([]wire.Endpoint, len(found.Endpoints))
-		for i, id := range found.Endpoints {
-			endpoints[i] = wire.Endpoint{Endpoint: id, Due: p.now()}
-		}
-		p.publishAll(wire.Split(wire.TypeOverdue, p.s.partitions, dues(found.Due), endpoints), func(ok bool) {
-			if ok && found.More {
-				p.reconcile()
-			}
-		})
+	found, err := s.store.reconcile(request)
+	if s.is(blindToScheduled) {
+		found.Due = nil
 	}
-	if len(timers) == 0 {
-		say()
-		return
+	return found, err
+}
+
+func (reconciler) Housekeep(context.Context, store.Retention) (store.Housekept, error) {
+	return store.Housekept{}, nil
+}
+
+func (reconciler) Stats(context.Context) (store.Stats, error) { return store.Stats{}, nil }
+
+// timerSeam is the timers as a Scheduler sees them: they may be away, and fail.
+type timerSeam struct{ p *process }
+
+func (t timerSeam) reach(step string) error {
+	s := t.p.s
+	s.turn(step)
+	if s.timing.down || s.hits(s.timersFail) {
+		s.say("cannot %s", step)
+		return s.failed(timer.ErrUnavailable)
 	}
-	p.then("set timers", func() {
-		p.set(timers)
-		say()
-	})
+	return nil
 }
 
-// reachability mirrors schedule.reachability.
-type reachability struct {
-	away bool
-	back time.Time
-}
-
-func (r *reachability) note(err error, now time.Time) {
-	switch {
-	case errors.Is(err, store.ErrUnavailable):
-		r.away = true
-	case err == nil && r.away:
-		r.away, r.back = false, now
+func (t timerSeam) Set(ctx context.Context, entries []timer.Entry) error {
+	s := t.p.s
+	if err := t.reach("set timers"); err != nil {
+		return err
 	}
+	if err := s.timers.Set(ctx, entries); err != nil {
+		s.fail("timers: %v", err)
+	}
+	s.oracle.timersSet(entries)
+	s.say("sets %d timers", len(entries))
+	t.p.interrupt()
+	return nil
 }
 
-func (r *reachability) since(now time.Time, d time.Duration) bool {
-	return !r.away && (r.back.IsZero() || now.Sub(r.back) >= d)
+func (t timerSeam) Claim(
+	ctx context.Context, now time.Time, limit int, lease time.Duration,
+) ([]timer.Entry, time.Time, error) {
+	s := t.p.s
+	if err := t.reach("claim timers"); err != nil {
+		return nil, time.Time{}, err
+	}
+	claimed, next, err := s.timers.Claim(ctx, now, limit, lease)
+	if err != nil {
+		s.fail("timers: %v", err)
+	}
+	s.running.next = next
+	if len(claimed) > 0 {
+		s.say("fires %d timers", len(claimed))
+		s.stats["timers fired"] += len(claimed)
+	}
+	if s.is(timerBeforeHint) {
+		_ = s.timers.Done(ctx, claimed)
+	}
+	return claimed, next, nil
 }
+
+func (t timerSeam) Done(ctx context.Context, claimed []timer.Entry) error {
+	if err := t.reach("remove timers"); err != nil {
+		return err
+	}
+	return t.p.s.timers.Done(ctx, claimed)
+}
+
+func (t timerSeam) Len(ctx context.Context) (int, error) { return t.p.s.timers.Len(ctx) }
+
+func (timerSeam) Close() error { return nil }

@@ -78,6 +78,8 @@ type sim struct {
 	// runs says who takes the present step, and step which one it is.
 	runs *process
 	step string
+	// running is the thread that runs within it, if any does.
+	running *thread
 
 	oracle    *oracle
 	producers []*producer
@@ -121,6 +123,11 @@ func simulate(o options) result {
 	}
 	if s.failure == "" {
 		s.oracle.end()
+	}
+	for _, name := range functions {
+		for _, p := range s.procs[name] {
+			p.halt()
+		}
 	}
 	return result{s.failure, s.lines.String(), s.stats, s.store.trace, s.names}
 }

@@ -25,12 +25,16 @@ type SnapshotDelivery struct {
 func (s *Store) Snapshot() Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := Snapshot{Now: s.clock().UTC().Truncate(time.Microsecond)}
+	out := Snapshot{
+		Now:        s.clock().UTC().Truncate(time.Microsecond),
+		Endpoints:  make([]webhook.Endpoint, 0, len(s.created)),
+		Deliveries: make([]SnapshotDelivery, 0, len(s.stored)),
+	}
 	for _, e := range s.created {
 		out.Endpoints = append(out.Endpoints, cloneEndpoint(e.Endpoint))
 	}
 	for _, d := range s.stored {
-		copied := SnapshotDelivery{Delivery: d.Delivery}
+		copied := SnapshotDelivery{Delivery: d.Delivery, Attempts: make([]webhook.Attempt, 0, len(d.attempts))}
 		for _, a := range d.attempts {
 			copied.Attempts = append(copied.Attempts, cloneAttempt(a))
 		}
