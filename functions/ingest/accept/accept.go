@@ -116,13 +116,14 @@ func (a *Accepter) commit(ctx context.Context, events []store.NewEvent) ([]store
 	return all, nil
 }
 
-// Accept stores events of one tenant, which must be valid, and returns a receipt for each once all are committed. When
-// their match turns out stale, allowed is asked whether the sender may still send (nil: always). Errors:
-// store.ErrNotFound (no such tenant), store.ErrUnavailable (some may be stored: send all again, they are duplicates
-// then), ErrInvalid (cannot be stored), or what allowed returned.
-func (a *Accepter) Accept(ctx context.Context, events []webhook.Event, allowed func(context.Context) error) (
-	[]Receipt, error,
-) {
+// Accept stores events of one tenant, which must be valid, and returns a receipt for each once all are committed.
+// allowed says whether the sender may send by the tenant's configuration of a version, or a later one (nil: always);
+// events are stored only if that is still the present version. Errors: store.ErrNotFound (no such tenant),
+// store.ErrUnavailable (some may be stored: send all again, they are duplicates then), ErrInvalid (cannot be stored), or
+// what allowed returned.
+func (a *Accepter) Accept(ctx context.Context, events []webhook.Event,
+	allowed func(ctx context.Context, version int64) error,
+) ([]Receipt, error) {
 	receipts := make([]Receipt, len(events))
 	todo := make([]int, len(events))
 	for i := range todo {
@@ -134,16 +135,16 @@ func (a *Accepter) Accept(ctx context.Context, events []webhook.Event, allowed f
 		if err != nil {
 			return nil, err
 		}
+		if allowed != nil {
+			if err := allowed(ctx, subs.version); err != nil {
+				return nil, err
+			}
+		}
 		todo, err = a.write(ctx, events, todo, subs, receipts)
 		if err != nil || len(todo) == 0 {
 			return receipts, err
 		}
 		stale = subs.version
-		if allowed != nil {
-			if err := allowed(ctx); err != nil {
-				return nil, err
-			}
-		}
 	}
 	return nil, fmt.Errorf("accept: the configuration of tenant %q keeps changing: %w", events[0].Tenant,
 		store.ErrUnavailable)

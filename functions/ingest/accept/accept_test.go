@@ -191,6 +191,22 @@ func TestPublicFace(t *testing.T) {
 		require.Empty(t, b.deliveries(t))
 	})
 
+	t.Run("ARevokedKeyIsRefusedThoughOthersGoOnSending", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		const other = "hmk_other"
+		require.NoError(t, b.store.CreateKey(t.Context(), store.APIKey{
+			ID: ids.New(time.Now()), Tenant: "acme", Hash: sha256.Sum256([]byte(other)),
+		}))
+		require.Equal(t, http.StatusAccepted, b.post(t, request(`{}`, "", "")).status)
+		require.NoError(t, b.store.RevokeKey(t.Context(), "acme", b.keyID))
+		// It makes the process read the tenant's configuration anew, so nothing is stale any more.
+		after := request(`{}`, "Authorization", "Bearer "+other)
+		after.Header.Set("Ce-Id", "2")
+		require.Equal(t, http.StatusAccepted, b.post(t, after).status)
+		require.Equal(t, http.StatusUnauthorized, b.post(t, request(`{}`, "ce-id", "3")).status)
+	})
+
 	t.Run("AKeyThatWasKnownEndsAtItsDate", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

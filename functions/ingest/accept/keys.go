@@ -16,8 +16,9 @@ import (
 var ErrUnauthorized = errors.New("accept: a valid API key is needed: send \"Authorization: Bearer <key>\"; " +
 	"`homing key create --tenant <tenant>` makes one")
 
-// keys knows which API keys are valid, by their hashes. What it keeps may be stale: the write compares the version of
-// the tenant's configuration, which a revocation moves on.
+// keys knows which API keys are valid, by their hashes. What it keeps may be stale: a revocation moves the version of
+// the tenant's configuration on, the write compares that, and a key is good for the version it was read with and those
+// before.
 type keys struct {
 	store store.Accepter
 	now   func() time.Time // the store's time: the end of a key moves no version on
@@ -29,9 +30,9 @@ type keys struct {
 // maxKeysKept bounds the memory for keys; over it, all are forgotten and asked for again.
 const maxKeysKept = 10_000
 
-// authenticate returns the key that an Authorization header carries; fresh asks the store even when the key is known.
-// Errors: ErrUnauthorized, store.ErrUnavailable.
-func (k *keys) authenticate(ctx context.Context, authorization string, fresh bool) (store.APIKey, error) {
+// authenticate returns the key that an Authorization header carries, as it was when its tenant's configuration had the
+// given version, or later: 0 takes whatever is known. Errors: ErrUnauthorized, store.ErrUnavailable.
+func (k *keys) authenticate(ctx context.Context, authorization string, version int64) (store.APIKey, error) {
 	scheme, token, _ := strings.Cut(authorization, " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return store.APIKey{}, ErrUnauthorized
@@ -40,7 +41,7 @@ func (k *keys) authenticate(ctx context.Context, authorization string, fresh boo
 	k.mu.RLock()
 	key, ok := k.known[hash]
 	k.mu.RUnlock()
-	if ok && !fresh && (key.ExpiresAt.IsZero() || k.now().Before(key.ExpiresAt)) {
+	if ok && key.ConfigVersion >= version && (key.ExpiresAt.IsZero() || k.now().Before(key.ExpiresAt)) {
 		return key, nil
 	}
 	key, err := k.store.Authenticate(ctx, hash)

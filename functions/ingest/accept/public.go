@@ -93,7 +93,7 @@ func refuse(w http.ResponseWriter, p server.Problem) int {
 func (f *PublicFace) take(w http.ResponseWriter, r *http.Request) (receipts []Receipt, batch bool, err error) {
 	ctx := r.Context()
 	authorization := r.Header.Get("Authorization")
-	key, err := f.keys.authenticate(ctx, authorization, false)
+	key, err := f.keys.authenticate(ctx, authorization, 0)
 	if err != nil {
 		return nil, false, err
 	}
@@ -118,8 +118,8 @@ func (f *PublicFace) take(w http.ResponseWriter, r *http.Request) (receipts []Re
 	if err := prepare(ctx, events, key.Tenant); err != nil {
 		return nil, batch, err
 	}
-	receipts, err = f.cfg.Accepter.Accept(ctx, events, func(ctx context.Context) error {
-		_, err := f.keys.authenticate(ctx, authorization, true)
+	receipts, err = f.cfg.Accepter.Accept(ctx, events, func(ctx context.Context, version int64) error {
+		_, err := f.keys.authenticate(ctx, authorization, version)
 		return err
 	})
 	return receipts, batch, err
