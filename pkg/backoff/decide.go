@@ -47,7 +47,9 @@ type Decision struct {
 //   - gone: it is exhausted, reason gone, and the endpoint is disabled.
 //   - unsent, interrupted: it is due again at once and has been interrupted once more, which uses up a step of the
 //     schedule only beyond webhook.FreeInterruptions. When that was the last step it is exhausted, reason
-//     interrupted: the same as webhook.Policy.Reconcile does with an attempt that nobody recorded.
+//     interrupted: the same as webhook.Policy.Reconcile does with an attempt that nobody recorded. What was not sent
+//     and uses up a step waits as long as a failure would, so that a process with too much to do cannot run through the
+//     schedule of a delivery that never had its chance.
 //   - throttled: as any failure, but no sooner than Retry-After asks, and the endpoint is throttled for as long, up
 //     to MaxThrottle.
 //   - any other, one unknown to this version included: it is due by the schedule, or exhausted, reason schedule, when
@@ -59,11 +61,7 @@ func Decide(f Facts) Decision {
 	case webhook.OutcomeGone:
 		return Decision{Next: webhook.StateExhausted, Reason: webhook.ReasonGone, Disable: true}
 	case webhook.OutcomeUnsent, webhook.OutcomeInterrupted:
-		d := Decision{Next: webhook.StateScheduled, Interrupted: true}
-		if webhook.Step(f.Attempt, f.Interruptions+1) >= len(f.Schedule) {
-			d.Next, d.Reason = webhook.StateExhausted, webhook.ReasonInterrupted
-		}
-		return d
+		return interrupted(f)
 	}
 	var d Decision
 	if f.Outcome == webhook.OutcomeThrottled {
@@ -82,4 +80,18 @@ func Decide(f Facts) Decision {
 	}
 	d.Next, d.RetryIn = webhook.StateScheduled, wait
 	return d
+}
+
+// interrupted decides about an attempt that was claimed and has no outcome.
+func interrupted(f Facts) Decision {
+	step := webhook.Step(f.Attempt, f.Interruptions+1)
+	wait, ok := Next(Plan{Schedule: f.Schedule, Step: step, Jitter: f.Jitter})
+	switch {
+	case !ok:
+		return Decision{Next: webhook.StateExhausted, Reason: webhook.ReasonInterrupted, Interrupted: true}
+	case f.Outcome == webhook.OutcomeUnsent && f.Interruptions >= webhook.FreeInterruptions:
+		return Decision{Next: webhook.StateScheduled, RetryIn: wait, Interrupted: true}
+	default:
+		return Decision{Next: webhook.StateScheduled, Interrupted: true}
+	}
 }

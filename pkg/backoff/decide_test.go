@@ -81,6 +81,17 @@ func TestDecide(t *testing.T) {
 			Next: webhook.StateExhausted, Reason: webhook.ReasonInterrupted, Interrupted: true,
 		}, backoff.Decide(f))
 	})
+	t.Run("WhatIsNotSentWaitsWhenItUsesUpAStep", func(t *testing.T) {
+		t.Parallel()
+		f := backoff.Facts{Schedule: steps, Outcome: webhook.OutcomeUnsent}
+		var waits []time.Duration
+		for d := (backoff.Decision{Next: webhook.StateScheduled}); d.Next == webhook.StateScheduled; f.Interruptions++ {
+			f.Attempt++
+			d = backoff.Decide(f)
+			waits = append(waits, d.RetryIn)
+		}
+		require.Equal(t, []time.Duration{0, 0, 0, steps[1], steps[2], 0}, waits, "the last one ends it")
+	})
 	t.Run("FailuresAfterFreeInterruptionsStillHaveTheWholeSchedule", func(t *testing.T) {
 		t.Parallel()
 		f := backoff.Facts{Attempt: 4, Interruptions: 3, Schedule: steps, Outcome: webhook.OutcomeTimeout}
