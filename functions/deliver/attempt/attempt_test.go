@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/homing-hooks/homing/functions/deliver/attempt"
+	"github.com/homing-hooks/homing/pkg/bus"
 	"github.com/homing-hooks/homing/pkg/dispatch"
 	gatememory "github.com/homing-hooks/homing/pkg/gate/memory"
 	"github.com/homing-hooks/homing/pkg/signature"
@@ -389,7 +390,9 @@ func TestSharesHold(t *testing.T) {
 		h := b.accept(t, 2, b.endpoint(t))
 		require.NoError(t, b.deliverer.Handle(t.Context(), h))
 		eventually(t, "the slot is taken", func() bool { return b.posts() == 1 })
-		require.ErrorIs(t, b.deliverer.Handle(t.Context(), h), attempt.ErrFull)
+		full := b.deliverer.Handle(t.Context(), h)
+		require.ErrorIs(t, full, attempt.ErrFull)
+		require.ErrorIs(t, full, bus.ErrBusy, "which is answered with 429")
 		close(release)
 		eventually(t, "what was refused is pulled all the same", b.ended(t, h, webhook.StateSucceeded))
 	})

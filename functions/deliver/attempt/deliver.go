@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/homing-hooks/homing/pkg/batch"
+	"github.com/homing-hooks/homing/pkg/bus"
 	"github.com/homing-hooks/homing/pkg/dispatch"
 	"github.com/homing-hooks/homing/pkg/gate"
 	"github.com/homing-hooks/homing/pkg/store"
@@ -19,8 +20,9 @@ import (
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 
-// ErrFull says that every slot of the process stayed taken for the whole hold budget: send the hint again later.
-var ErrFull = errors.New("attempt: every slot is taken")
+// ErrFull says that every slot of the process stayed taken for the whole hold budget: send the hint again later. It is a
+// bus.ErrBusy, which a broker is told as 429.
+var ErrFull = fmt.Errorf("attempt: every slot is taken: %w", bus.ErrBusy)
 
 // ErrClosing says that the process is ending: send the hint to another.
 var ErrClosing = errors.New("attempt: closing")
