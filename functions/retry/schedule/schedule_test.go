@@ -31,9 +31,12 @@ type fakeStore struct {
 	kept  int
 }
 
-func (f *fakeStore) Reconcile(_ context.Context, r store.ReconcileRequest) (store.Reconciled, error) {
+func (f *fakeStore) Reconcile(ctx context.Context, r store.ReconcileRequest) (store.Reconciled, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if ctx.Err() != nil {
+		return store.Reconciled{}, store.ErrUnavailable
+	}
 	f.asked = append(f.asked, r)
 	if f.err != nil || len(f.found) == 0 {
 		return store.Reconciled{}, f.err
@@ -300,6 +303,17 @@ func TestTick(t *testing.T) {
 			require.Equal(t, 1, drained)
 			require.Len(t, b.store.asked, 1)
 			require.Equal(t, 1, b.store.kept)
+		})
+	})
+
+	t.Run("ReconcilesBeforeADrainThatTakesTheWholeTick", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t, func(c *schedule.Config) {
+				c.Drain = func(ctx context.Context) (int, error) { <-ctx.Done(); return 1, ctx.Err() }
+			})
+			require.ErrorIs(t, b.scheduler.Tick(t.Context()), context.DeadlineExceeded)
+			require.Len(t, b.store.asked, 1)
 		})
 	})
 

@@ -12,9 +12,10 @@ import (
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 
-// Tick fires due timers, drains what was parked, reconciles until nothing is overdue, keeps house when it is time, and
-// takes stock. Each part is tried whatever became of the others. It is called every Interval, by a PingSource or a
-// ticker; ticks may overlap, be lost and be repeated.
+// Tick fires due timers, reconciles until nothing is overdue, drains what was parked, keeps house when it is time, and
+// takes stock. Each part is tried whatever became of the others; what was accepted goes before what was parked, of which
+// there may be more than fits a tick. It is called every Interval, by a PingSource or a ticker; ticks may overlap, be
+// lost and be repeated.
 func (s *Scheduler) Tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Interval)
 	defer cancel()
@@ -23,7 +24,7 @@ func (s *Scheduler) Tick(ctx context.Context) error {
 	if _, err := s.fire(ctx); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, s.drain(ctx), s.Reconcile(ctx), s.housekeep(ctx), s.takeStock(ctx))
+	errs = append(errs, s.Reconcile(ctx), s.drain(ctx), s.housekeep(ctx), s.takeStock(ctx))
 	return errors.Join(errs...)
 }
 
