@@ -213,6 +213,7 @@ func TestValidate(t *testing.T) {
 		"LongExtension":   {func(e *webhook.Event) { e.Extensions["a"] = long }, "a"},
 		"NULInExtension":  {func(e *webhook.Event) { e.Extensions["a"] = "\x00" }, "a"},
 		"BadName":         {func(e *webhook.Event) { e.Extensions["A-b"] = "c" }, "extensions"},
+		"DataAsAttribute": {func(e *webhook.Event) { e.Extensions["data"] = "c" }, "data"},
 		"ManyExtensions":  {func(e *webhook.Event) { extend(e, 33) }, "extensions"},
 	} {
 		t.Run(name, func(t *testing.T) {

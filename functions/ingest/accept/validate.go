@@ -67,6 +67,9 @@ func validateExtensions(extensions map[string]any, index int) error {
 			maxExtensions)}
 	}
 	for name, value := range extensions {
+		if name == "data" {
+			return &InvalidError{index, name, "is the payload and cannot be an attribute (CloudEvents 1.0.2, naming)"}
+		}
 		if len(name) > maxExtensionName || strings.ContainsFunc(name, notAttributeName) {
 			return &InvalidError{index, "extensions", fmt.Sprintf(
 				"a name must be lower-case letters and digits, at most %d (CloudEvents 1.0.2, naming)", maxExtensionName)}
