@@ -97,7 +97,7 @@ type Ingest struct {
 // Deliver says how endpoints are sent to.
 type Deliver struct {
 	// How many POSTs one process may have in flight. A few thousand need some 100 MiB of memory and as many file
-	// descriptors.
+	// descriptors, beside their payloads: where those are large, so many payloads must fit into memory.
 	Slots int `env:"HOMING_SLOTS" envDefault:"2000"`
 	// The largest part of the slots that one endpoint may hold, in percent. Within it the share adapts to how the
 	// endpoint does.

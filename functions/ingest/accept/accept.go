@@ -74,10 +74,6 @@ func New(cfg Config) *Accepter {
 	return a
 }
 
-// hugeFanOut is from how many deliveries on the commit of an event takes so long (some 100 ms) that others would
-// notice.
-const hugeFanOut = 2000
-
 // Close waits for the commits under way.
 func (a *Accepter) Close(ctx context.Context) error {
 	return errors.Join(a.group.Close(ctx), a.huge.Close(ctx))
@@ -85,7 +81,7 @@ func (a *Accepter) Close(ctx context.Context) error {
 
 // commit stores events and returns what became of each. Events with very many deliveries are stored after the others.
 func (a *Accepter) commit(ctx context.Context, events []store.NewEvent) ([]store.Accepted, error) {
-	isHuge := func(e store.NewEvent) bool { return len(e.Deliveries) > hugeFanOut }
+	isHuge := func(e store.NewEvent) bool { return len(e.Deliveries) > store.HugeFanOut }
 	if !slices.ContainsFunc(events, isHuge) {
 		return a.group.DoMany(ctx, events)
 	}

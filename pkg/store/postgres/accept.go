@@ -16,10 +16,6 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// hugeFanOut is from how many deliveries on an event commits alone, so that the others of its group need not wait for
-// it.
-const hugeFanOut = 2000
-
 // Accept implements [store.Accepter]. A group is one statement and one commit; events with more than 2,000 deliveries
 // follow it one by one.
 func (s *Store) Accept(ctx context.Context, events []store.NewEvent) ([]store.Accepted, error) {
@@ -50,7 +46,7 @@ func grouped(events []store.NewEvent, pending []int) (groups [][]int, leaders ma
 			continue
 		}
 		leaders[events[i].Key] = i
-		if len(events[i].Deliveries) > hugeFanOut {
+		if len(events[i].Deliveries) > store.HugeFanOut {
 			groups = append(groups, []int{i})
 		} else {
 			group = append(group, i)

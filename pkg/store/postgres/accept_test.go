@@ -55,7 +55,7 @@ func TestAcceptHugeFanOut(t *testing.T) {
 	e := b.endpoint()
 	huge, small := b.event(e), b.event(e)
 	one := huge.Deliveries[0]
-	for i := range hugeFanOut + 500 {
+	for i := range store.HugeFanOut + 500 {
 		// Any id of the event's millisecond will do.
 		one.ID = webhook.FirstID(huge.Event.ID.Time())
 		one.ID[14], one.ID[15] = byte(i>>8), byte(i)
