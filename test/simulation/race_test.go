@@ -3,4 +3,4 @@
 package simulation
 
 // defaultSeeds are few with the race detector, which makes everything slower and has little to see in one goroutine.
-const defaultSeeds = 2_000
+const defaultSeeds = 1_000
