@@ -3,9 +3,13 @@
 package acceptance_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/homing-hooks/homing/pkg/config"
 )
 
 // TestSurvivesTenKills kills the process ten times at random moments, while direct and brokered events come, and starts
@@ -17,7 +21,7 @@ func TestSurvivesTenKills(t *testing.T) {
 	all := h.spawn("homing", "serve")
 	h.waitForQueues()
 	tr := h.produce(all, 1200, 800)
-	h.halfway(tr, 200)
+	h.halfway(tr, 400)
 	for range 10 {
 		h.moment(random, 200)
 		tr.during(func() {
@@ -51,15 +55,38 @@ func TestSurvivesSIGKILLOfEachFunction(t *testing.T) {
 			}
 			h.waitForQueues()
 			tr := h.produce(processes["ingest"], 600, 400)
-			h.halfway(tr, 200)
-			for range 3 {
-				h.moment(random, 300)
+			h.halfway(tr, 400)
+			for round := range 3 {
+				if function == "ingest" && round > 0 {
+					h.momentOfStoring(random, 60)
+				} else {
+					h.moment(random, 300)
+				}
 				tr.during(func() {
 					processes[function].kill()
+					if function == "ingest" { // so that it has as much at once as it takes, when it is killed again
+						h.backlog(tr, fmt.Sprint("round-", round))
+					}
 					spawn(function)
 				})
 			}
 			h.survive(tr, 0)
 		})
 	}
+}
+
+// backlog has the broker take more events than ingest handles at once, while ingest is down.
+func (h *installation) backlog(tr *traffic, name string) {
+	h.t.Helper()
+	const events = 240
+	h.more(tr, name, 0, events)
+	wait(h.t, stormPatience, "events wait for ingest", func() bool { return h.waiting(config.FunctionIngest) >= events/2 })
+}
+
+// momentOfStoring waits for a random one while events are stored.
+func (h *installation) momentOfStoring(random *rand.Rand, most int) {
+	h.t.Helper()
+	const stored = "SELECT count(*) FROM events"
+	enough := h.count(stored) + random.IntN(most)
+	wait(h.t, stormPatience, "events are stored", func() bool { return h.count(stored) > enough })
 }
