@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -205,6 +206,45 @@ func TestPublicFace(t *testing.T) {
 		after.Header.Set("Ce-Id", "2")
 		require.Equal(t, http.StatusAccepted, b.post(t, after).status)
 		require.Equal(t, http.StatusUnauthorized, b.post(t, request(`{}`, "ce-id", "3")).status)
+	})
+
+	t.Run("OneTenantsSlowRequestsShutNobodyOut", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		const other = "hmk_other"
+		require.NoError(t, b.store.CreateTenant(t.Context(), "other"))
+		require.NoError(t, b.store.CreateKey(t.Context(), store.APIKey{
+			ID: ids.New(time.Now()), Tenant: "other", Hash: sha256.Sum256([]byte(other)),
+		}))
+		b.public = accept.NewPublicFace(accept.PublicConfig{
+			Accepter: b.accepter, Store: b.store, MaxBytes: 2000, MaxRequests: 4, Tracer: noop.NewTracerProvider().Tracer(""),
+		})
+		var slow sync.WaitGroup
+		var bodies []*io.PipeWriter
+		for i := range 2 {
+			body, write := io.Pipe()
+			bodies = append(bodies, write)
+			r := request(``, "ce-id", fmt.Sprint("slow-", i))
+			r.Body = body
+			slow.Go(func() {
+				if got := b.post(t, r).status; got != http.StatusAccepted {
+					t.Errorf("a slow request: %d", got)
+				}
+			})
+			_, err := write.Write([]byte(`{`)) // returns when the face reads it
+			require.NoError(t, err)
+		}
+		got := b.post(t, request(`{}`, "ce-id", "one-more"))
+		require.Equal(t, http.StatusTooManyRequests, got.status, "half of the places is all that a tenant gets")
+		require.NotEmpty(t, got.header.Get("Retry-After"))
+		require.Equal(t, http.StatusAccepted, b.post(t, request(`{}`, "Authorization", "Bearer "+other)).status)
+		for _, write := range bodies {
+			_, err := write.Write([]byte(`}`))
+			require.NoError(t, err)
+			require.NoError(t, write.Close())
+		}
+		slow.Wait()
+		require.Equal(t, http.StatusAccepted, b.post(t, request(`{}`, "ce-id", "one-more")).status)
 	})
 
 	t.Run("AKeyThatWasKnownEndsAtItsDate", func(t *testing.T) {

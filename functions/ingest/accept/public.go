@@ -31,7 +31,8 @@ type PublicConfig struct {
 	MaxBytes int64
 	// MaxBatch bounds the events of a batch; default 1000.
 	MaxBatch int
-	// MaxRequests bounds the requests that are taken at once; default 1000. Beyond it the answer is 429.
+	// MaxRequests bounds the requests that are taken at once, of which those of one tenant may be half; default 2000.
+	// Beyond it the answer is 429.
 	MaxRequests int
 	Tracer      trace.Tracer
 }
@@ -40,17 +41,17 @@ type PublicConfig struct {
 // batch. It answers 202 with a receipt for each event once all are stored, 200 when all were duplicates, and
 // problem+json (RFC 9457) otherwise: never 2xx unless stored.
 type PublicFace struct {
-	cfg  PublicConfig
-	keys *keys
-	busy chan struct{} // a token for each request taken
+	cfg    PublicConfig
+	keys   *keys
+	places *places
 }
 
 // NewPublicFace makes a PublicFace.
 func NewPublicFace(c PublicConfig) *PublicFace {
 	c.MaxBatch = defaultTo(c.MaxBatch, 1000)
-	c.MaxRequests = defaultTo(c.MaxRequests, 1000)
+	c.MaxRequests = defaultTo(c.MaxRequests, 2000)
 	return &PublicFace{
-		cfg: c, busy: make(chan struct{}, c.MaxRequests),
+		cfg: c, places: newPlaces(c.MaxRequests),
 		keys: &keys{store: c.Store, now: c.Accepter.cfg.Now, known: make(map[[32]byte]store.APIKey)},
 	}
 }
@@ -66,12 +67,6 @@ func (f *PublicFace) serve(w http.ResponseWriter, r *http.Request) int {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return refuse(w, server.Problem{Kind: server.KindMethod, Detail: "send events with POST"})
-	}
-	select {
-	case f.busy <- struct{}{}:
-		defer func() { <-f.busy }()
-	default:
-		return refuse(w, server.Problem{Kind: server.KindTooMany, Detail: "too many requests at once: send it again later"})
 	}
 	receipts, batch, err := f.take(w, r)
 	if err != nil {
@@ -92,11 +87,19 @@ func refuse(w http.ResponseWriter, p server.Problem) int {
 // take authenticates, decodes, validates and accepts a request.
 func (f *PublicFace) take(w http.ResponseWriter, r *http.Request) (receipts []Receipt, batch bool, err error) {
 	ctx := r.Context()
+	if !f.places.enter() {
+		return nil, false, errBusy
+	}
+	defer f.places.leave()
 	authorization := r.Header.Get("Authorization")
 	key, err := f.keys.authenticate(ctx, authorization, 0)
 	if err != nil {
 		return nil, false, err
 	}
+	if !f.places.begin(key.Tenant) {
+		return nil, false, errBusy
+	}
+	defer f.places.end(key.Tenant)
 	raw, err := ReadRaw(w, r, f.cfg.MaxBytes)
 	if err != nil {
 		return nil, false, err
@@ -154,9 +157,14 @@ func problemOf(err error) server.Problem {
 		{ErrNotCloudEvents, server.KindMediaType},
 		{ErrUndecodable, server.KindBadRequest},
 		{ErrInvalid, server.KindInvalid},
+		{errBusy, server.KindTooMany},
 	} {
 		if errors.Is(err, row.is) {
-			return server.Problem{Kind: row.kind, Detail: strings.TrimPrefix(err.Error(), "accept: "), Faults: faultsOf(err)}
+			p := server.Problem{Kind: row.kind, Detail: strings.TrimPrefix(err.Error(), "accept: "), Faults: faultsOf(err)}
+			if row.kind == server.KindTooMany {
+				p.RetryAfter = time.Second
+			}
+			return p
 		}
 	}
 	if errors.Is(err, store.ErrNotFound) {
