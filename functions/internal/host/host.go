@@ -43,6 +43,9 @@ type Host struct {
 	routes        routes
 	server        *server.Server
 	subscriptions []subscription
+	// stopping ends when the process begins to stop, before its server waits for the requests under way.
+	stopping context.Context
+	stop     context.CancelFunc
 	// services are what functions use, parts what they are, each in the order of their start.
 	services, parts []server.Part
 }
@@ -71,6 +74,7 @@ type subscription struct {
 func New(cfg *config.Config, log *slog.Logger, local func() time.Time, functions ...Function) (*Host, error) {
 	keepHeadroom()
 	h := &Host{cfg: cfg, log: log, policy: cfg.WebhookPolicy(), routes: make(routes)}
+	h.stopping, h.stop = context.WithCancel(context.Background())
 	if err := h.open(local); err != nil {
 		return nil, err
 	}
@@ -103,7 +107,11 @@ func (h *Host) Run(ctx context.Context, started func()) error {
 	parts = append(parts,
 		server.Part{Name: "subscriptions", Start: h.subscribe, Stop: h.drain},
 		h.server.Part("server"),
-		server.Part{Name: "started", Start: func(context.Context) error { started(); return nil }},
+		server.Part{
+			Name:  "started",
+			Start: func(context.Context) error { started(); return nil },
+			Stop:  func(context.Context) error { h.stop(); return nil },
+		},
 	)
 	return server.Run(ctx, h.log, h.cfg.Server.ShutdownTimeout, parts...)
 }

@@ -42,7 +42,7 @@ func Retry(h *Host) error {
 			},
 			handler: func(ctx context.Context, _ event.Event) error {
 				h.tick(ctx, s)
-				s.Hold(ctx, c.Tick)
+				h.hold(ctx, s)
 				return nil
 			},
 		})
@@ -56,6 +56,14 @@ func Retry(h *Host) error {
 
 // maxTicks is how many ticks a process takes at once: each may be held while timers come due.
 const maxTicks = 4
+
+// hold keeps a tick's request while timers come due before the next tick, but not a process from stopping.
+func (h *Host) hold(ctx context.Context, s *schedule.Scheduler) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.stopping, cancel)()
+	s.Hold(ctx, h.cfg.Retry.Tick)
+}
 
 func (h *Host) tick(ctx context.Context, s *schedule.Scheduler) {
 	if err := s.Tick(ctx); err != nil && ctx.Err() == nil {
