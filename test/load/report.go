@@ -13,7 +13,9 @@ type row struct {
 	title, note, load string
 	measured          *outcome
 	rss               int64
-	checks            []string
+	// cpu (ms per delivery, at most) and rate (deliveries a second, at least) are goals; 0 where there is none.
+	cpu, rate float64
+	checks    []string
 }
 
 func rowOf(title string, o *outcome) row {
@@ -104,6 +106,28 @@ func (r *report) columns(w io.Writer) {
 	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
 }
 
+// postThere is what a bare POST cost, in ms, on the quiet machine of the same kind for which the goals were set.
+const postThere = 0.05
+
+// judge compares with the goals, as measured and by the speed of that machine: a machine with other work, or on a host
+// with other machines, takes longer for everything.
+func (r *report) judge(line *row) {
+	cpu, rate := line.measured.cpuPerDelivery(), line.measured.rate()
+	slower := r.post / postThere
+	if line.cpu > 0 {
+		line.atMost("CPU", cpu, line.cpu, "ms")
+		if r.post > 0 {
+			line.atMost("at that machine's speed", cpu/slower, line.cpu, "ms")
+		}
+	}
+	if line.rate > 0 {
+		line.atLeast("rate", rate, line.rate, "/s")
+		if r.post > 0 {
+			line.atLeast("at that machine's speed", rate*slower, line.rate, "/s")
+		}
+	}
+}
+
 // inPosts is CPU per delivery in the unit of what a bare POST costs, which a busy machine changes as much.
 func (r *report) inPosts(o *outcome) string {
 	if r.post == 0 {
@@ -124,6 +148,7 @@ func (r *report) row(w io.Writer, line *row) {
 			strings.Join(line.checks, "; "))
 		return
 	}
+	r.judge(line)
 	parts := make([]string, len(groupNames))
 	for i, g := range groupNames {
 		parts[i] = fmt.Sprintf("%.3f", o.cpuOf(o.cpu[g]))
