@@ -31,10 +31,10 @@ func TestSurvivesRedis(t *testing.T) {
 		require.NoError(t, err)
 		redis := goredis.NewClient(options)
 		defer redis.Close()
-		tr := h.produce(all, 2000, 0)
+		tr := h.produce(all, 1200, 0)
 		for flush := range 5 {
 			wait(t, stormPatience, "timers are set", func() bool {
-				return all.metric("homing_retry_timers_set_total") >= 100*(flush+1)
+				return all.metric("homing_retry_timers_set_total") >= 60*(flush+1)
 			})
 			tr.during(func() { require.NoError(t, redis.FlushAll(t.Context()).Err()) })
 		}
@@ -47,7 +47,7 @@ func TestSurvivesRedis(t *testing.T) {
 		own := testenv.OwnRedis(t)
 		h := retrying(t, own.URL)
 		all := h.start()
-		tr := h.produce(all, 2000, 0)
+		tr := h.produce(all, 1200, 0)
 		wait(t, stormPatience, "timers are set", func() bool { return all.metric("homing_retry_timers_set_total") >= 100 })
 		tr.during(func() {
 			own.Stop()
@@ -66,7 +66,7 @@ func TestSurvivesRedis(t *testing.T) {
 		t.Parallel()
 		h := retrying(t, "redis://"+freeAddress(t)+"/0")
 		all := h.start()
-		h.survive(h.produce(all, 2000, 0), 0)
+		h.survive(h.produce(all, 1200, 0), 0)
 		require.Zero(t, all.metric("homing_retry_timers_fired_total"))
 	})
 }
