@@ -75,13 +75,10 @@ func (d *Dispatcher) keepBody(res *http.Response) []byte {
 	pooled := d.buffers.Get().(*[]byte)
 	defer d.buffers.Put(pooled)
 	buffer := *pooled
-	n, err := readFull(res.Body, buffer)
-	if n == 0 {
-		return nil
-	}
-	kept := slices.Clone(buffer[:n])
+	n, err := readFull(res.Body, buffer[:d.keepUpTo])
+	kept := append([]byte(nil), buffer[:n]...) // nil when there is none
 	// One byte more than is allowed tells a body that is exactly as long from a longer one.
-	for left := d.readBody + 1 - n; err == nil && left > 0; left -= n {
+	for left := d.readUpTo + 1 - n; err == nil && left > 0; left -= n {
 		n, err = res.Body.Read(buffer[:min(left, len(buffer))])
 	}
 	return kept

@@ -20,12 +20,11 @@ const (
 	DefaultIdleTimeout      = 90 * time.Second
 	DefaultIdlePerHost      = 100
 	DefaultIdle             = 1000
-	DefaultKeepBody         = 16 << 10
-	DefaultReadBody         = 64 << 10
 )
 
 // The bounds of what is kept and read of an answer that are not configuration.
 const (
+	readAtOnce           = 4 << 10
 	maxAnswerHeaderBytes = 64 << 10 // read; beyond, the answer is a protocol_error
 	maxKeptHeaders       = 32
 	maxKeptHeaderBytes   = 4 << 10 // names and values together
@@ -65,8 +64,8 @@ type Config struct {
 	// (1,000) bound how many are kept. How many are open is not bounded here: that is the number of slots.
 	IdleTimeout       time.Duration
 	IdlePerHost, Idle int
-	// KeepBody is how many bytes of an answer's body are kept (16 KiB). ReadBody is how many are read (64 KiB), so
-	// that the connection can be used again; with more to come it is closed instead. ReadBody is at least KeepBody.
+	// KeepBody is how many bytes of an answer's body are kept; 0 is none. ReadBody is how many are read, so that the
+	// connection can be used again; with more to come it is closed instead. ReadBody is at least KeepBody.
 	KeepBody, ReadBody int
 }
 
@@ -84,8 +83,7 @@ func (c Config) withDefaults() Config {
 	c.IdleTimeout = orDefault(c.IdleTimeout, DefaultIdleTimeout)
 	c.IdlePerHost = orDefault(c.IdlePerHost, DefaultIdlePerHost)
 	c.Idle = orDefault(c.Idle, DefaultIdle)
-	c.KeepBody = orDefault(c.KeepBody, DefaultKeepBody)
-	c.ReadBody = max(orDefault(c.ReadBody, DefaultReadBody), c.KeepBody)
+	c.ReadBody = max(c.ReadBody, c.KeepBody)
 	return c
 }
 
@@ -101,8 +99,9 @@ type Dispatcher struct {
 	guard     *Guard
 	userAgent string
 	timeout   time.Duration
-	readBody  int
-	buffers   sync.Pool // of *[]byte, KeepBody long
+	keepUpTo  int // bytes of an answer's body
+	readUpTo  int
+	buffers   sync.Pool // of *[]byte, KeepBody long at least
 	signers   signers
 	// withBody speaks HTTP/1.1 and HTTP/2, bodiless HTTP/1.1 only; see the package comment on sending once.
 	withBody, bodiless *http.Transport
@@ -112,10 +111,11 @@ type Dispatcher struct {
 func New(c Config) *Dispatcher {
 	c = c.withDefaults()
 	d := &Dispatcher{
-		guard: c.Guard, userAgent: "Homing/" + c.Version, timeout: c.Timeout, readBody: c.ReadBody,
+		guard: c.Guard, userAgent: "Homing/" + c.Version, timeout: c.Timeout, keepUpTo: c.KeepBody,
+		readUpTo: c.ReadBody,
 	}
 	d.buffers.New = func() any {
-		b := make([]byte, c.KeepBody)
+		b := make([]byte, max(c.KeepBody, readAtOnce))
 		return &b
 	}
 	d.withBody, d.bodiless = newTransport(c), newTransport(c)

@@ -277,7 +277,7 @@ func TestBodiesAreReadWithinBounds(t *testing.T) {
 			s.request.Endpoint.URL = server.URL
 			a := s.Send(context.Background(), s.request).Attempt
 			require.Equal(t, webhook.OutcomeSuccess, a.Outcome, "the status decides")
-			require.Len(t, a.ResponseBody, DefaultKeepBody)
+			require.Len(t, a.ResponseBody, keptBytes)
 			<-ended
 			if secure { // of HTTP/1.1 the kernel's buffers take what they like
 				require.Less(t, written.Load(), int64(1<<20), "HTTP/2 must not buffer what is not read")
@@ -298,6 +298,26 @@ func TestBodiesAreReadWithinBounds(t *testing.T) {
 			require.GreaterOrEqual(t, a.Latency.Total, short)
 		})
 	}
+	t.Run("NothingIsKeptWhereNothingShallBe", func(t *testing.T) {
+		t.Parallel()
+		r := newReceiver(t, false, http.StatusOK)
+		r.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "private")
+		})
+		for read, conns := range map[int]int{0: 2, readBytes: 1} {
+			s := setup(t, func(c *Config) { c.KeepBody, c.ReadBody = 0, read })
+			s.request.Endpoint.URL = r.URL
+			r.mu.Lock()
+			r.conns = 0
+			r.mu.Unlock()
+			for range 2 {
+				require.Empty(t, s.Send(context.Background(), s.request).Attempt.ResponseBody)
+			}
+			r.mu.Lock()
+			require.Equal(t, conns, r.conns, "what is read decides on the connection, not what is kept")
+			r.mu.Unlock()
+		}
+	})
 	t.Run("TheConnectionSurvivesWhatIsReadAndNoMore", func(t *testing.T) {
 		t.Parallel()
 		var size atomic.Int64
@@ -308,12 +328,12 @@ func TestBodiesAreReadWithinBounds(t *testing.T) {
 		s := setup(t)
 		s.request.Endpoint.URL = r.URL
 		for n, c := range []struct{ size, conns int }{
-			{0, 1}, {10, 1}, {DefaultReadBody, 1}, {DefaultReadBody + 9, 1}, {0, 2},
+			{0, 1}, {10, 1}, {readBytes, 1}, {readBytes + 9, 1}, {0, 2},
 		} {
 			size.Store(int64(c.size))
 			a := s.Send(context.Background(), s.request).Attempt
 			require.Equal(t, webhook.OutcomeSuccess, a.Outcome)
-			require.Len(t, a.ResponseBody, min(c.size, DefaultKeepBody))
+			require.Len(t, a.ResponseBody, min(c.size, keptBytes))
 			r.mu.Lock()
 			require.Equal(t, c.conns, r.conns, n)
 			r.mu.Unlock()

@@ -16,6 +16,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// keptBytes and readBytes are how much of an answer's body is kept and read.
+const keptBytes, readBytes = 16 << 10, 64 << 10
+
 // bundle is a dispatcher that may call loopback, and a request that is good but for its URL.
 type bundle struct {
 	*Dispatcher
@@ -24,7 +27,7 @@ type bundle struct {
 
 func setup(tb testing.TB, change ...func(*Config)) *bundle {
 	tb.Helper()
-	c := Config{Version: "1.2.3", Guard: loopbackGuard(tb)}
+	c := Config{Version: "1.2.3", Guard: loopbackGuard(tb), KeepBody: keptBytes, ReadBody: readBytes}
 	for _, f := range change {
 		f(&c)
 	}

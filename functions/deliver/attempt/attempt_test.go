@@ -108,7 +108,7 @@ func setup(t *testing.T, change ...func(*attempt.Config)) *bundle {
 	t.Cleanup(b.receiver.Close)
 	guard, err := dispatch.NewGuard(dispatch.GuardConfig{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	require.NoError(t, err)
-	sender := dispatch.New(dispatch.Config{Guard: guard})
+	sender := dispatch.New(dispatch.Config{Guard: guard, KeepBody: 1 << 10, ReadBody: 1 << 10})
 	t.Cleanup(sender.Close)
 	cfg := attempt.Config{
 		Store: b.store, Gate: gatememory.New(), Send: sender, Now: b.clock.Now, Policy: webhook.DefaultPolicy(),
@@ -116,7 +116,7 @@ func setup(t *testing.T, change ...func(*attempt.Config)) *bundle {
 		HintEndpoint: func(e ...wire.Endpoint) { b.note(func() { b.endpoints = append(b.endpoints, e...) }) },
 		HandOver:     func(e ...wire.Endpoint) { b.note(func() { b.handed = append(b.handed, e...) }) },
 		Log:          slog.New(slog.NewJSONHandler(b.log, nil)), Metrics: attempt.NewMetrics(prometheus.NewRegistry()),
-		Tracer: noop.NewTracerProvider().Tracer(""),
+		Tracer: noop.NewTracerProvider().Tracer(""), HoldBudget: time.Minute,
 	}
 	for _, c := range change {
 		c(&cfg)

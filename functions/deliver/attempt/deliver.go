@@ -48,7 +48,8 @@ type Config struct {
 	Now    func() time.Time
 	Policy webhook.Policy
 	Slots  SlotConfig
-	// HoldBudget is how long a request waits for its deliveries; default 2 s. They go on afterwards, under their lease.
+	// HoldBudget is how long a request waits for its deliveries; 0 is not at all. They go on afterwards, under their
+	// lease.
 	HoldBudget time.Duration
 	// ClaimItems and ClaimBytes bound one claim: default 500 deliveries, 16 MiB of payloads.
 	ClaimItems, ClaimBytes int
@@ -82,7 +83,6 @@ type Deliverer struct {
 
 // New makes a Deliverer and starts its pulling. Close it when done.
 func New(cfg Config) *Deliverer {
-	cfg.HoldBudget = orElse(cfg.HoldBudget, 2*time.Second)
 	cfg.ClaimItems = orElse(cfg.ClaimItems, 500)
 	cfg.ClaimBytes = orElse(cfg.ClaimBytes, 16<<20)
 	cfg.LargePayloads = orElse(cfg.LargePayloads, 64)

@@ -4,8 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/homing-hooks/homing/pkg/store/memory"
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
@@ -17,6 +19,16 @@ func known(t *testing.T, total int, endpoints ...byte) *slots {
 		s.learn(id(e), "tenant", "host"+string(rune('a'+e)), 0)
 	}
 	return s
+}
+
+// TestABudgetOfNothingIsNone: 0 is a setting like any other, and no default.
+func TestABudgetOfNothingIsNone(t *testing.T) {
+	t.Parallel()
+	d := New(Config{
+		Store: memory.New(memory.Options{}), Now: time.Now, Metrics: NewMetrics(prometheus.NewRegistry()),
+	})
+	require.Zero(t, d.cfg.HoldBudget)
+	require.NoError(t, d.Close(t.Context()))
 }
 
 func id(b byte) webhook.ID { return webhook.ID{15: b} }

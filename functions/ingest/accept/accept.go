@@ -28,7 +28,7 @@ type Config struct {
 	// Writers is how many commits may be under way at once; default 1. Events with very many deliveries have one of their
 	// own beside them.
 	Writers int
-	// RejectedPerDay bounds what is kept of a tenant's rejected events a day; default 1000.
+	// RejectedPerDay bounds what is kept of a tenant's rejected events a day; 0 keeps none.
 	RejectedPerDay int
 	Log            *slog.Logger
 	Metrics        *Metrics
@@ -60,7 +60,6 @@ func New(cfg Config) *Accepter {
 	cfg.GroupItems = defaultTo(cfg.GroupItems, 500)
 	cfg.GroupBytes = defaultTo(cfg.GroupBytes, 8<<20)
 	cfg.Writers = defaultTo(cfg.Writers, 1)
-	cfg.RejectedPerDay = defaultTo(cfg.RejectedPerDay, 1000)
 	a := &Accepter{cfg: cfg}
 	a.directory = newDirectory(cfg.Store, a.badEndpoint)
 	group := batch.Config[store.NewEvent]{
