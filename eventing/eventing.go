@@ -9,7 +9,9 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"strconv"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 )
@@ -37,6 +39,9 @@ var functions = map[string]string{"ingest-broker": "ingest", "deliver": "deliver
 // parallelism is the annotation that the RabbitMQ broker reads; its limit is 1000.
 const parallelism, maxParallelism = "rabbitmq.eventing.knative.dev/parallelism", 1000
 
+// partition is the attribute of hints that names their partition.
+const partition = "partition"
+
 // manifest is as much of a manifest as is read here; the rest is for the cluster.
 type manifest struct {
 	Kind     string `json:"kind"`
@@ -57,9 +62,10 @@ type manifest struct {
 	} `json:"spec"`
 }
 
-// Triggers reads the triggers, in the order of their files' names. Errors: a file that is not as it must be, which the
-// tests of this package rule out for those that are built in.
-func Triggers() ([]Trigger, error) {
+// Triggers reads the triggers, in the order of their files' names. There is a file for partition 0 only: the triggers of
+// the other partitions are made from it. Errors: a file that is not as it must be, which the tests of this package rule
+// out for those that are built in.
+func Triggers(partitions int) ([]Trigger, error) {
 	names, err := fs.Glob(files, "*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("eventing: %w", err)
@@ -82,8 +88,25 @@ func Triggers() ([]Trigger, error) {
 			return nil, fmt.Errorf("eventing: %s: %w", name, err)
 		}
 		triggers = append(triggers, t)
+		for p := 1; p < partitions && t.partitioned(); p++ {
+			triggers = append(triggers, t.of(p))
+		}
 	}
 	return triggers, nil
+}
+
+// firstPartition ends the name of a trigger that takes one partition only, the first.
+const firstPartition = "-0"
+
+func (t *Trigger) partitioned() bool { return t.Filter[partition] == "0" }
+
+// of returns the trigger that takes another partition than the first.
+func (t *Trigger) of(number int) Trigger {
+	other := *t
+	other.Name = strings.TrimSuffix(t.Name, firstPartition) + "-" + strconv.Itoa(number)
+	other.Filter = maps.Clone(t.Filter)
+	other.Filter[partition] = strconv.Itoa(number)
+	return other
 }
 
 func (m *manifest) trigger() (Trigger, error) {

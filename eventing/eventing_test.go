@@ -1,8 +1,10 @@
 package eventing_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,7 +18,7 @@ import (
 
 func TestTriggersAreTheEdgesOfTheDesign(t *testing.T) {
 	t.Parallel()
-	triggers, err := eventing.Triggers()
+	triggers, err := eventing.Triggers(1)
 	require.NoError(t, err)
 	require.Equal(t, []eventing.Trigger{
 		{
@@ -33,6 +35,24 @@ func TestTriggersAreTheEdgesOfTheDesign(t *testing.T) {
 			Filter: map[string]string{"type": wire.TypeRescheduled},
 		},
 	}, triggers)
+}
+
+// TestEveryPartitionHasATrigger: they are those of partition 0, but for the partition.
+func TestEveryPartitionHasATrigger(t *testing.T) {
+	t.Parallel()
+	const partitions = 3
+	one, err := eventing.Triggers(1)
+	require.NoError(t, err)
+	three, err := eventing.Triggers(partitions)
+	require.NoError(t, err)
+	require.Len(t, three, len(one)+partitions-1)
+	for p := range partitions {
+		want := one[0]
+		want.Name = fmt.Sprintf("deliver-due-%d", p)
+		want.Filter = map[string]string{"type": wire.TypeDue, wire.PartitionAttribute: strconv.Itoa(p)}
+		require.Equal(t, want, three[p])
+	}
+	require.Equal(t, one[1:], three[partitions:], "the others take every partition")
 }
 
 // trigger is what the broker needs of a trigger so that it loses nothing by itself.

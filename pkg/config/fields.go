@@ -67,7 +67,8 @@ type Services struct {
 	// $XDG_DATA_HOME, or else $HOME/.local/share/homing.
 	DataDir string `env:"HOMING_DATA_DIR"`
 	// Into how many partitions hints are divided; each is a trigger of its own, so more of them carry more deliveries a
-	// second. It must be the same for all functions, and the number of partition triggers in eventing/. At most 64.
+	// second. It must be the same for all functions, and on Knative the number of the triggers deliver-due-0, -1, ... in
+	// the cluster: what is of another partition waits for the reconciler. At most 64.
 	Partitions int `env:"HOMING_PARTITIONS" envDefault:"1"`
 }
 

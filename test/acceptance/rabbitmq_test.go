@@ -3,7 +3,6 @@ package acceptance_test
 import (
 	"context"
 	"slices"
-	"testing"
 
 	amqp091 "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
@@ -19,10 +18,10 @@ import (
 func queueOf(t eventing.Trigger) string { return amqp.PrefixDefault + "." + t.Broker + "." + t.Name }
 
 // triggers are those that end at one of the functions; at any, when none is named.
-func triggers(t testing.TB, of ...config.Function) []eventing.Trigger {
-	t.Helper()
-	all, err := eventing.Triggers()
-	require.NoError(t, err)
+func (h *installation) triggers(of ...config.Function) []eventing.Trigger {
+	h.t.Helper()
+	all, err := eventing.Triggers(h.config().Services.Partitions)
+	require.NoError(h.t, err)
 	return slices.DeleteFunc(slices.Clone(all), func(tr eventing.Trigger) bool {
 		return len(of) > 0 && !slices.Contains(of, config.Function(tr.Subscriber))
 	})
@@ -45,7 +44,7 @@ func (h *installation) waitForQueues(of ...config.Function) {
 	if h.settings["RABBITMQ_URL"] == "" {
 		return
 	}
-	for _, trigger := range triggers(h.t, of...) {
+	for _, trigger := range h.triggers(of...) {
 		wait(h.t, patience, "a consumer of "+queueOf(trigger), func() bool {
 			ch, closeAll := h.rabbitMQ()
 			defer closeAll()
@@ -61,7 +60,7 @@ func (h *installation) purge() int {
 	ch, closeAll := h.rabbitMQ()
 	defer closeAll()
 	purged := 0
-	for _, trigger := range triggers(h.t) {
+	for _, trigger := range h.triggers() {
 		if trigger.Broker != bus.BrokerDeliveries {
 			continue
 		}
@@ -78,7 +77,7 @@ func (h *installation) waiting(f config.Function) int {
 	ch, closeAll := h.rabbitMQ()
 	defer closeAll()
 	n := 0
-	for _, trigger := range triggers(h.t, f) {
+	for _, trigger := range h.triggers(f) {
 		q, err := ch.QueueDeclarePassive(queueOf(trigger), true, false, false, false, nil)
 		require.NoError(h.t, err)
 		n += q.Messages

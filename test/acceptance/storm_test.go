@@ -301,7 +301,7 @@ func (h *installation) purgeAll() (events, hints int) {
 	h.t.Helper()
 	ch, closeAll := h.rabbitMQ()
 	defer closeAll()
-	for _, trigger := range triggers(h.t) {
+	for _, trigger := range h.triggers() {
 		n, err := ch.QueuePurge(queueOf(trigger), false)
 		require.NoError(h.t, err)
 		if config.Function(trigger.Subscriber) == config.FunctionIngest {

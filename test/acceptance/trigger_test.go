@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/homing-hooks/homing/pkg/bus/amqp"
+	"github.com/homing-hooks/homing/pkg/config"
+	"github.com/homing-hooks/homing/pkg/wire"
 )
 
 // TestATriggerThatNobodyMade has hints go nowhere, because a trigger is missing or the hints are of partitions that no
@@ -18,16 +20,17 @@ func TestATriggerThatNobodyMade(t *testing.T) {
 	t.Parallel()
 	t.Run("OfMostPartitions", func(t *testing.T) {
 		t.Parallel()
-		h := install(t, allServices, quick, "HOMING_PARTITIONS=16")
+		h := install(t, allServices, quick)
 		for i := range 8 {
 			h.subscribe(fmt.Sprint("endpoint-", i), nil)
 		}
-		all := h.start()
-		p := h.producer(all)
+		rest := h.start(config.FunctionDeliver, config.FunctionRetry)
+		h.set("HOMING_PARTITIONS=16") // which it should be for all functions
+		p := h.producer(h.start(config.FunctionIngest))
 		p.send(orders("astray", retried)...)
 		h.settleWithin(promised(h.config(), 0), p)
 		require.Equal(t, balance{Expected: 8 * retried}, h.settle(p))
-		require.Positive(t, all.metric("homing_retry_reconciled_total", "action", "hint"), "no hint went astray")
+		require.Positive(t, rest.metric("homing_retry_reconciled_total", "action", "hint"), "no hint went astray")
 	})
 	for name, c := range map[string]struct {
 		trigger string
@@ -51,12 +54,35 @@ func TestATriggerThatNobodyMade(t *testing.T) {
 	}
 }
 
+// TestEveryPartitionIsDeliveredAtOnce: outside Knative each partition has its subscription by the setting alone, and
+// nothing waits for the reconciler.
+func TestEveryPartitionIsDeliveredAtOnce(t *testing.T) {
+	t.Parallel()
+	const partitions = 3
+	for name, s := range map[string]services{"InMemory": postgresAlone, "OverRabbitMQ": allServices} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := install(t, s, append(reconcilerOff, fmt.Sprint("HOMING_PARTITIONS=", partitions))...)
+			of := make(map[int]bool)
+			for len(of) < partitions {
+				e := h.subscribe(fmt.Sprint("endpoint-", len(h.endpoints)), failing(1, http.StatusBadGateway))
+				of[wire.PartitionOf(e.ID, partitions)] = true
+			}
+			all := h.start()
+			p := h.producer(all)
+			p.send(orders("divided", 5)...)
+			require.Equal(t, balance{Expected: 5 * len(h.endpoints)}, h.settle(p))
+			require.Zero(t, all.metric("homing_retry_reconciled_total"))
+		})
+	}
+}
+
 // unbind takes a trigger away: its queue gets nothing more.
 func (h *installation) unbind(trigger string) {
 	h.t.Helper()
 	ch, closeAll := h.rabbitMQ()
 	defer closeAll()
-	for _, tr := range triggers(h.t) {
+	for _, tr := range h.triggers() {
 		if tr.Name != trigger {
 			continue
 		}

@@ -168,7 +168,7 @@ func (h *Host) openTimers() (timer.Timer, error) {
 
 // on subscribes a function to its triggers, as eventing/ has them.
 func (h *Host) on(function config.Function, handler func(trigger string) bus.Handler) error {
-	triggers, err := eventing.Triggers()
+	triggers, err := eventing.Triggers(h.cfg.Services.Partitions)
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
 	}
