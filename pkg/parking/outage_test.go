@@ -25,7 +25,7 @@ func TestParkedEventsOutliveRabbitMQ(t *testing.T) {
 	server.Stop()                    // a queue that is seconds old does not survive a crash: see the package's comment
 	server.Start()
 	restricted := newUser(t, server)
-	p := newParking(t, restricted, parking.Config{Predeclared: true})
+	p := newParking(t, restricted, parking.Config{})
 	park(t, p, 0, 20)
 	refusedElsewhere(t, restricted)
 
@@ -50,6 +50,20 @@ func TestParkedEventsOutliveRabbitMQ(t *testing.T) {
 	for i := range 21 {
 		require.Contains(t, k.ids, parked(i).Header["ce-id"])
 	}
+
+	// Who may not make the queue says so when it is not there, and uses it when somebody else has made it.
+	raw(t, server.URL, func(ch *amqp.Channel) error {
+		_, err := ch.QueueDelete(parking.QueueDefault, false, false, false)
+		return err
+	})
+	for range 3 {
+		require.ErrorIs(t, p.Park(t.Context(), parked(1)), parking.ErrUnavailable)
+		_, err = p.Drain(t.Context(), 1, nil)
+		require.ErrorIs(t, err, parking.ErrUnavailable)
+		require.ErrorContains(t, err, "ACCESS_REFUSED")
+	}
+	require.Zero(t, depth(t, newParking(t, server.URL, parking.Config{})))
+	require.Eventually(t, func() bool { return p.Park(t.Context(), parked(1)) == nil }, patience, 10*time.Millisecond)
 }
 
 // newUser returns the URL of a user with the permissions that the package's comment names for draining, no more.

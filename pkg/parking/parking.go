@@ -14,15 +14,16 @@
 // queue should be there long before it is needed, made by hand or by the first Drain or Depth of a deployment.
 //
 // The exchange of its own is for permissions: who may write to RabbitMQ's default exchange may write to every queue. A
-// user who only parks needs `write ^homing\.parked$` and, with Config.Predeclared, nothing else; who drains, `read` of
-// the same. Who declares needs `configure` too. On RabbitMQ 4 who declares the queue by hand must give it
-// `x-delivery-limit: -1`.
+// user who only parks needs `write ^homing\.parked$` and nothing else; who drains, `read` of the same. Who declares
+// needs `configure` too: a user without it uses what somebody else has declared. On RabbitMQ 4 who declares the queue by
+// hand must give it `x-delivery-limit: -1`.
 package parking
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -65,8 +66,6 @@ type Config struct {
 	Link link.Config
 	// Queue is the name of the queue and the exchange. Defaults to QueueDefault.
 	Queue string
-	// Predeclared says that queue and exchange are made by somebody else, for a user who may not.
-	Predeclared bool
 	// Wait is how long a Park may take. Defaults to WaitDefault.
 	Wait time.Duration
 	// Parallelism is how many events Drain hands over at once. Defaults to ParallelismDefault.
@@ -90,6 +89,7 @@ type Parked struct {
 type Parking struct {
 	cfg       Config
 	publisher *link.Publisher
+	mayNot    atomic.Bool // the user may not declare: then it is not tried, which RabbitMQ would log as an error
 }
 
 // New returns a Parking that has not connected yet. Errors: link.ErrURL.
@@ -120,11 +120,29 @@ func New(cfg Config) (*Parking, error) {
 	return p, nil
 }
 
-// declare makes exchange and queue, unless somebody else does. A queue that is there with other arguments is used.
+// declare makes exchange and queue, or finds those that somebody else has made when the user may not.
 func (p *Parking) declare(c *link.Conn) error {
-	if p.cfg.Predeclared {
+	if p.mayNot.Load() && p.there(c) {
 		return nil
 	}
+	err := p.make(c)
+	if refused, ok := errors.AsType[*amqp.Error](err); ok && refused.Code == amqp.AccessRefused && p.there(c) {
+		p.mayNot.Store(true)
+		return nil
+	}
+	return err
+}
+
+// there reports whether exchange and queue have been made. Asking needs no permission.
+func (p *Parking) there(c *link.Conn) bool {
+	_, err := p.depth(c)
+	return err == nil && nil == c.Do(func(ch *amqp.Channel) error {
+		return ch.ExchangeDeclarePassive(p.cfg.Queue, amqp.ExchangeFanout, true, false, false, false, nil)
+	})
+}
+
+// make makes exchange and queue. A queue that is there with other arguments is used.
+func (p *Parking) make(c *link.Conn) error {
 	args := amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum}
 	if c.ServerMajor() >= unlimitedSince {
 		args["x-delivery-limit"] = int32(-1)
@@ -164,7 +182,7 @@ func (p *Parking) Park(ctx context.Context, event Parked) error {
 		return fmt.Errorf("parking: park: %w", err)
 	}
 	err = p.publisher.Publish(ctx, link.Message{Exchange: p.cfg.Queue, Mandatory: true, Publishing: m})
-	if errors.Is(err, link.ErrUnroutable) && !p.cfg.Predeclared {
+	if errors.Is(err, link.ErrUnroutable) {
 		p.publisher.Renew() // the queue was deleted: the next one finds it again
 	}
 	if err != nil {

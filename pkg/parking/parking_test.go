@@ -253,40 +253,20 @@ func many(n int) map[string]string {
 	return header
 }
 
-func TestADeletedQueueIsNotSilent(t *testing.T) {
+func TestADeletedQueueIsNoticedAndMadeAnew(t *testing.T) {
 	t.Parallel()
-	remove := func(t *testing.T, url string) {
-		raw(t, url, func(ch *amqp.Channel) error {
-			_, err := ch.QueueDelete(parking.QueueDefault, false, false, false)
-			return err
-		})
-	}
-	t.Run("ItIsMadeAnew", func(t *testing.T) {
-		t.Parallel()
-		url := testenv.RabbitMQ(t)
-		p := newParking(t, url, parking.Config{})
-		park(t, p, 0, 1)
-		remove(t, url)
-		err := p.Park(t.Context(), parked(1))
-		require.ErrorIs(t, err, parking.ErrUnavailable)
-		require.ErrorIs(t, err, link.ErrUnroutable)
-		require.Eventually(t, func() bool { return p.Park(t.Context(), parked(2)) == nil }, patience, time.Millisecond)
-		require.Equal(t, 1, depth(t, p))
+	url := testenv.RabbitMQ(t)
+	p := newParking(t, url, parking.Config{})
+	park(t, p, 0, 1)
+	raw(t, url, func(ch *amqp.Channel) error {
+		_, err := ch.QueueDelete(parking.QueueDefault, false, false, false)
+		return err
 	})
-	t.Run("UnlessSomebodyElseDoesThat", func(t *testing.T) {
-		t.Parallel()
-		url := testenv.RabbitMQ(t)
-		park(t, newParking(t, url, parking.Config{}), 0, 1)
-		remove(t, url)
-		p := newParking(t, url, parking.Config{Predeclared: true})
-		for range 3 {
-			require.ErrorIs(t, p.Park(t.Context(), parked(1)), parking.ErrUnavailable)
-		}
-		_, err := p.Depth(t.Context())
-		require.ErrorIs(t, err, parking.ErrUnavailable)
-		_, err = p.Drain(t.Context(), 1, nil)
-		require.ErrorIs(t, err, parking.ErrUnavailable)
-	})
+	err := p.Park(t.Context(), parked(1))
+	require.ErrorIs(t, err, parking.ErrUnavailable)
+	require.ErrorIs(t, err, link.ErrUnroutable)
+	require.Eventually(t, func() bool { return p.Park(t.Context(), parked(2)) == nil }, patience, time.Millisecond)
+	require.Equal(t, 1, depth(t, p))
 }
 
 // A process of another version, or a person, may have put something else into the queue.
