@@ -90,7 +90,7 @@ func (f *BrokerFace) serve(w http.ResponseWriter, r *http.Request) int {
 	raw, err := ReadRaw(w, r, f.maxBytes)
 	switch {
 	case errors.Is(err, ErrTooLarge):
-		err = f.reject(ctx, "", rejectTooLarge, err, Raw{Header: raw.Header})
+		err = f.rejectLarge(ctx, unescaped(raw.Header[attributePrefix+TenantAttribute]), raw.Header, err)
 	case err != nil:
 		return http.StatusServiceUnavailable // the broker went away in the middle: let it come again
 	default:
@@ -121,13 +121,15 @@ func (f *BrokerFace) TakeEvent(ctx context.Context, ce event.Event) error {
 	}
 	raw := Raw{Header: header, Body: body}
 	if int64(len(ce.Data())) > f.maxBytes {
-		return f.reject(ctx, "", rejectTooLarge, ErrTooLarge, Raw{})
+		tenant, _ := ce.Extensions()[TenantAttribute].(string)
+		return f.rejectLarge(ctx, tenant, headerOf(&ce), ErrTooLarge)
 	}
 	return f.take(ctx, e, err, raw)
 }
 
 // TakeUndecodable takes what came from a subscription on the events broker and is no event. An error asks for it again.
 func (f *BrokerFace) TakeUndecodable(ctx context.Context, raw Raw, cause error) error {
+	raw.Header = tellingOnly(raw.Header)
 	return f.take(ctx, webhook.Event{}, cause, raw)
 }
 
@@ -173,7 +175,7 @@ func (f *BrokerFace) store(ctx context.Context, e webhook.Event, err error, raw 
 		return f.reject(ctx, "", rejectUndecodable, err, raw)
 	}
 	tenant, _ := e.Extensions[TenantAttribute].(string)
-	if tenant == "" || (len(f.tenants) > 0 && !slices.Contains(f.tenants, tenant)) {
+	if !f.speaksFor(tenant) {
 		return f.reject(ctx, "", rejectTenant, errTenant, raw)
 	}
 	delete(e.Extensions, TenantAttribute)
@@ -200,6 +202,25 @@ func (f *BrokerFace) store(ctx context.Context, e webhook.Event, err error, raw 
 
 var errTenant = fmt.Errorf("the %q extension must name a tenant that exists and that this broker may speak for",
 	TenantAttribute)
+
+// speaksFor reports whether the broker may speak for a tenant, which need not be there.
+func (f *BrokerFace) speaksFor(tenant string) bool {
+	return tenant != "" && (len(f.tenants) == 0 || slices.Contains(f.tenants, tenant))
+}
+
+// rejectLarge keeps what is too large, without its body, for the tenant that it names if that is one.
+func (f *BrokerFace) rejectLarge(ctx context.Context, tenant string, header map[string]string, cause error) error {
+	if f.speaksFor(tenant) {
+		_, err := f.accepter.directory.of(ctx, tenant, 0)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err == nil {
+			return f.reject(ctx, tenant, rejectTooLarge, cause, Raw{Header: header})
+		}
+	}
+	return f.reject(ctx, "", rejectTooLarge, cause, Raw{Header: header})
+}
 
 // reject keeps what cannot be accepted, as long as the day's bound for the tenant allows.
 func (f *BrokerFace) reject(ctx context.Context, tenant, reason string, cause error, raw Raw) error {

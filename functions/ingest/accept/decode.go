@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/cloudevents/sdk-go/v2/binding"
@@ -21,7 +22,8 @@ import (
 )
 
 // Raw is a request as it came, as far as it tells about events: what is parked while the store is away, and kept with
-// what is rejected. Headers are Content-Type, ce-* and the trace context only, so that no credential is ever kept.
+// what is rejected. Headers are Content-Type, ce-* and the trace context only, and of a message of RabbitMQ the
+// attributes by their own names, so that no credential is ever kept.
 type Raw struct {
 	Header map[string]string `json:"header"`
 	Body   []byte            `json:"body"`
@@ -44,23 +46,70 @@ const (
 	typeBatch      = "application/cloudevents-batch+json"
 )
 
-// ReadRaw reads a request of at most limit bytes of body. Errors: ErrTooLarge, or what reading gave.
+// ReadRaw reads a request of at most limit bytes of body. Errors: ErrTooLarge, with the header all the same, or what
+// reading gave.
 func ReadRaw(w http.ResponseWriter, r *http.Request, limit int64) (Raw, error) {
-	body, err := readBody(http.MaxBytesReader(w, r.Body, limit), r.ContentLength, limit)
-	if err != nil {
-		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-			return Raw{}, fmt.Errorf("%w: at most %d bytes", ErrTooLarge, limit)
-		}
-		return Raw{}, fmt.Errorf("accept: read the request: %w", err)
-	}
 	header := make(map[string]string, 8)
 	for name, values := range r.Header {
-		if low := strings.ToLower(name); strings.HasPrefix(low, "ce-") || low == "content-type" ||
-			low == "traceparent" || low == "tracestate" {
+		if low := strings.ToLower(name); telling(low) {
 			header[low] = values[0]
 		}
 	}
+	body, err := readBody(http.MaxBytesReader(w, r.Body, limit), r.ContentLength, limit)
+	if err != nil {
+		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+			return Raw{Header: header}, fmt.Errorf("%w: at most %d bytes", ErrTooLarge, limit)
+		}
+		return Raw{}, fmt.Errorf("accept: read the request: %w", err)
+	}
 	return Raw{Header: header, Body: body}, nil
+}
+
+// attributePrefix begins the headers of attributes in HTTP.
+const attributePrefix = "ce-"
+
+// telling reports whether a header, its name in lower case, tells about the event. Any other may be a credential.
+func telling(name string) bool {
+	return strings.HasPrefix(name, attributePrefix) || name == "content-type" || name == "traceparent" ||
+		name == "tracestate"
+}
+
+// attributes are those that tell what an event is and whose, by their own names.
+var attributes = []string{
+	"specversion", "id", "source", "type", "subject", "time", "dataschema", "datacontenttype", TenantAttribute,
+}
+
+// tellingOnly returns the headers of a message of RabbitMQ that tell about the event.
+func tellingOnly(header map[string]string) map[string]string {
+	kept := make(map[string]string, len(header))
+	for name, value := range header {
+		if telling(name) || slices.Contains(attributes, name) {
+			kept[name] = value
+		}
+	}
+	return kept
+}
+
+// headerOf returns an event's attributes as the headers that they are in HTTP.
+func headerOf(ce *event.Event) map[string]string {
+	header := make(map[string]string, 8)
+	set := func(name, value string) {
+		if value != "" {
+			header[name] = value
+		}
+	}
+	set("content-type", ce.DataContentType())
+	set("ce-specversion", ce.SpecVersion())
+	set("ce-id", ce.ID())
+	set("ce-source", ce.Source())
+	set("ce-type", ce.Type())
+	set("ce-subject", ce.Subject())
+	for name, value := range ce.Extensions() {
+		if text, err := types.Format(value); err == nil {
+			set(attributePrefix+name, text)
+		}
+	}
+	return header
 }
 
 // readBody reads all of r into a buffer of the announced size, which saves the growing of it.
@@ -107,12 +156,8 @@ func isBatch(raw Raw) bool { return mediaType(raw) == typeBatch }
 func decodeOne(ctx context.Context, raw Raw, media string) (webhook.Event, error) {
 	header := make(http.Header, len(raw.Header))
 	for name, value := range raw.Header {
-		// The SDK leaves the percent-encoding of the HTTP binding (section 3.1.3.2) as it is. A value that is not encoded
-		// properly is taken literally, as most senders mean it.
-		if strings.HasPrefix(name, "ce-") && strings.Contains(value, "%") {
-			if plain, err := url.PathUnescape(value); err == nil {
-				value = plain
-			}
+		if strings.HasPrefix(name, attributePrefix) {
+			value = unescaped(value) // which the SDK leaves to us
 		}
 		header.Set(name, value)
 	}
@@ -129,6 +174,15 @@ func decodeOne(ctx context.Context, raw Raw, media string) (webhook.Event, error
 		e.Trace = traceOf(raw.Header, e.Extensions)
 	}
 	return e, err
+}
+
+// unescaped undoes the percent-encoding of the HTTP binding (section 3.1.3.2). A value that is not encoded properly is
+// taken literally, as most senders mean it.
+func unescaped(value string) string {
+	if plain, err := url.PathUnescape(value); err == nil {
+		return plain
+	}
+	return value
 }
 
 func decodeBatch(raw Raw) ([]webhook.Event, error) {
