@@ -44,6 +44,9 @@ func TestPostgresAway(t *testing.T) {
 	wait(t, patience, "all that the broker had is parked", func() bool {
 		return all.metric("homing_ingest_parked_total") == len(brokered)
 	})
+	wait(t, patience, "the backlog shows", func() bool {
+		return all.metric("homing_retry_parked") == len(brokered)
+	})
 	wait(t, patience, "the direct producer has asked again", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -58,6 +61,7 @@ func TestPostgresAway(t *testing.T) {
 	require.Zero(t, b.Duplicates, "what was delivered while the database was away is recorded, not repeated")
 	require.Equal(t, len(brokered), all.metric("homing_retry_drained_total"))
 	require.Zero(t, h.count("SELECT count(*) FROM rejected_events"))
+	wait(t, patience, "the backlog is gone", func() bool { return all.metric("homing_retry_parked") == 0 })
 }
 
 // TestRedisWiped empties Redis when all timers are set: the reconciler brings every retry, within its time.

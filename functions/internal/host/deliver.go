@@ -40,7 +40,7 @@ func Deliver(h *Host) error {
 		server.Part{Name: "deliver", Stop: d.Close},
 	)
 	return h.on(config.FunctionDeliver, func(string) bus.Handler {
-		return hints(d.Handle)
+		return handler(d.Handle)
 	})
 }
 
@@ -74,8 +74,8 @@ func Guard(cfg *config.Config) (*dispatch.Guard, error) {
 
 func percent(n int) float64 { return float64(n) / 100 }
 
-// hints turns a handler of hints into one of events. What is no hint is dropped: it can never become one.
-func hints(handle func(ctx context.Context, h wire.Hint) error) bus.Handler {
+// handler turns a handler of hints into one of events. What is no hint is dropped: it can never become one.
+func handler(handle func(ctx context.Context, h wire.Hint) error) bus.Handler {
 	return func(ctx context.Context, e event.Event) error {
 		hint, err := wire.Decode(&e)
 		if err != nil {

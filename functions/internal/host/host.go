@@ -34,6 +34,7 @@ type Host struct {
 	bus    bus.Bus
 	policy webhook.Policy
 	ids    webhook.IDSource
+	hints  *hints
 	// parking and accepts are made once for the functions that share them; parking is nil where there is none.
 	parking *parking.Parking
 	accepts *accept.Accepter
@@ -138,20 +139,6 @@ func (h *Host) drain(ctx context.Context) error {
 		return b.Drain(ctx)
 	}
 	return nil
-}
-
-// hinter makes a hinter of a type, flushed when what uses it has stopped.
-func (h *Host) hinter(hintType string) *bus.Hinter {
-	hinter := bus.NewHinter(h.bus, bus.HinterConfig{
-		Type: hintType, Partitions: h.cfg.Services.Partitions, IDs: &h.ids, Now: h.clock.Now,
-		Failed: func(named int, err error) {
-			h.log.Warn("hint not published: the reconciler will find its deliveries", "type", hintType, "named", named,
-				"error", err)
-		},
-		Dropped: func(named int) { h.log.Warn("no room for hints", "type", hintType, "named", named) },
-	})
-	h.parts = append(h.parts, server.Part{Name: "hints " + hintType, Stop: hinter.Close})
-	return hinter
 }
 
 // loop runs f until the part is stopped.

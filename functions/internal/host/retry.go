@@ -51,7 +51,7 @@ func Retry(h *Host) error {
 			every(ctx, c.Tick, func(ctx context.Context) { h.tick(ctx, s) })
 		}))
 	}
-	return h.on(config.FunctionRetry, func(string) bus.Handler { return hints(s.Rescheduled) })
+	return h.on(config.FunctionRetry, func(string) bus.Handler { return handler(s.Rescheduled) })
 }
 
 // maxTicks is how many ticks a process takes at once: each may be held while timers come due.
@@ -74,8 +74,9 @@ func (h *Host) tick(ctx context.Context, s *schedule.Scheduler) {
 // maxDrained bounds how many parked events one tick stores.
 const maxDrained = 10_000
 
-// drainParked returns what stores parked events once the store can be written to; nil when nothing can be parked.
-func (h *Host) drainParked() (func(context.Context) (int, error), error) {
+// drainParked returns what stores parked events once the store can be written to, which is asked only when some wait;
+// nil when nothing can be parked.
+func (h *Host) drainParked() (func(context.Context) (drained, left int, err error), error) {
 	if err := h.openParking(); err != nil || h.parking == nil {
 		return nil, err
 	}
@@ -84,12 +85,20 @@ func (h *Host) drainParked() (func(context.Context) (int, error), error) {
 		return nil, err
 	}
 	broker := h.brokerFace(accepter)
-	return func(ctx context.Context) (int, error) {
-		if err := h.store.ProbeWrite(ctx); err != nil {
-			return 0, fmt.Errorf("host: the store cannot be written to yet: %w", err)
+	return func(ctx context.Context) (drained, left int, err error) {
+		waiting, err := h.parking.Depth(ctx)
+		if err != nil {
+			return 0, -1, err
 		}
-		return h.parking.Drain(ctx, maxDrained, func(ctx context.Context, p parking.Parked) error {
+		if waiting == 0 {
+			return 0, 0, nil
+		}
+		if err := h.store.ProbeWrite(ctx); err != nil {
+			return 0, waiting, fmt.Errorf("host: the store cannot be written to yet: %w", err)
+		}
+		drained, err = h.parking.Drain(ctx, maxDrained, func(ctx context.Context, p parking.Parked) error {
 			return broker.Unpark(ctx, accept.Raw{Header: p.Header, Body: p.Body})
 		})
+		return drained, max(waiting-drained, 0), err
 	}, nil
 }

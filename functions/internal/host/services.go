@@ -24,7 +24,6 @@ import (
 	"github.com/homing-hooks/homing/pkg/timer"
 	timermemory "github.com/homing-hooks/homing/pkg/timer/memory"
 	timerredis "github.com/homing-hooks/homing/pkg/timer/redis"
-	"github.com/homing-hooks/homing/pkg/wire"
 )
 
 // loopback is what may be sent to in embedded mode.
@@ -46,6 +45,7 @@ func (h *Host) open(local func() time.Time) error {
 	if err := h.openStore(local); err != nil {
 		return err
 	}
+	h.hints = newHints(h.tel.Registry(), h.log, h.clock.Now)
 	if h.bus, err = h.openBus(); err != nil {
 		return fmt.Errorf("host: bus: %w", err)
 	}
@@ -94,9 +94,6 @@ func Keyring(cfg *config.Config) (seal.Keyring, error) {
 }
 
 func (h *Host) openBus() (bus.Bus, error) {
-	dropped := func(subscription string, err error) {
-		h.log.Warn("hint dropped: the reconciler will find its deliveries", "subscription", subscription, "error", err)
-	}
 	switch h.cfg.Bus() {
 	case config.BackendKnative:
 		b, err := knative.New(knative.Config{Sinks: map[string]string{
@@ -111,7 +108,7 @@ func (h *Host) openBus() (bus.Bus, error) {
 		return b, nil
 	case config.BackendAMQP:
 		return amqp.New(amqp.Config{
-			Link: h.link("bus"), Dropped: dropped,
+			Link: h.link("bus"), Dropped: h.hints.giveUp,
 			Undecodable: func(ctx context.Context, u bus.Undecodable) error {
 				if h.undecodable == nil {
 					return nil // it can only be a hint, and those may be lost
@@ -120,7 +117,7 @@ func (h *Host) openBus() (bus.Bus, error) {
 			},
 		})
 	default:
-		return busmemory.New(busmemory.Config{Dropped: dropped}), nil
+		return busmemory.New(busmemory.Config{Dropped: h.hints.giveUp}), nil
 	}
 }
 
@@ -176,6 +173,9 @@ func (h *Host) on(function config.Function, handler func(trigger string) bus.Han
 		if t.Subscriber != string(function) {
 			continue
 		}
+		if t.Broker == bus.BrokerDeliveries {
+			h.hints.givenUp.WithLabelValues(t.Name)
+		}
 		h.subscriptions = append(h.subscriptions, subscription{
 			Subscription: bus.Subscription{
 				Name: t.Name, Broker: t.Broker, Filter: t.Filter, Parallelism: t.Parallelism,
@@ -183,20 +183,6 @@ func (h *Host) on(function config.Function, handler func(trigger string) bus.Han
 			},
 			handler: handler(t.Name),
 		})
-	}
-	return nil
-}
-
-// publishHints sends hints of a type, each of one partition, and returns once the bus has them all.
-func (h *Host) publishHints(ctx context.Context, hintType string, due []wire.Due, endpoints []wire.Endpoint) error {
-	for _, hint := range wire.Split(hintType, h.cfg.Services.Partitions, due, endpoints) {
-		e, err := wire.Encode(&hint, h.ids.New(h.clock.Now()), h.clock.Now())
-		if err != nil {
-			return fmt.Errorf("host: hint: %w", err)
-		}
-		if err := h.bus.Publish(ctx, bus.BrokerDeliveries, e); err != nil {
-			return fmt.Errorf("host: hint: %w", err)
-		}
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ type Metrics struct {
 	ticks, timersSet, timersFired, timersLost, publishFailures, drained prometheus.Counter
 	reconciled, housekeeping                                            *prometheus.CounterVec
 	lateness                                                            prometheus.Histogram
-	live, oldestDue                                                     prometheus.Gauge
+	live, oldestDue, parked                                             prometheus.Gauge
 }
 
 // NewMetrics makes the metrics of retry and registers them, each label value from the start so that rates begin at
@@ -46,6 +46,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		oldestDue: f.NewGauge(prometheus.GaugeOpts{
 			Name: "homing_deliveries_oldest_due_seconds",
 			Help: "How long the oldest delivery that could be sent has been due, at the last tick.",
+		}),
+		parked: f.NewGauge(prometheus.GaugeOpts{
+			Name: "homing_retry_parked", Help: "Parked events that wait to be stored, at the last tick.",
 		}),
 	}
 	for _, a := range webhook.Actions {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -296,7 +298,7 @@ func TestTick(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			drained := 0
 			b := setup(t, func(c *schedule.Config) {
-				c.Drain = func(context.Context) (int, error) { drained++; return 3, errBus }
+				c.Drain = func(context.Context) (int, int, error) { drained++; return 3, 1, errBus }
 			})
 			require.NoError(t, b.timers.Close())
 			require.ErrorIs(t, b.scheduler.Tick(t.Context()), errBus)
@@ -310,11 +312,33 @@ func TestTick(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			b := setup(t, func(c *schedule.Config) {
-				c.Drain = func(ctx context.Context) (int, error) { <-ctx.Done(); return 1, ctx.Err() }
+				c.Drain = func(ctx context.Context) (int, int, error) { <-ctx.Done(); return 1, 0, ctx.Err() }
 			})
 			require.ErrorIs(t, b.scheduler.Tick(t.Context()), context.DeadlineExceeded)
 			require.Len(t, b.store.asked, 1)
 		})
+	})
+
+	t.Run("TellsHowMuchIsParked", func(t *testing.T) {
+		t.Parallel()
+		registry := prometheus.NewRegistry()
+		left := 17
+		b := setup(t, func(c *schedule.Config) {
+			c.Metrics = schedule.NewMetrics(registry)
+			c.Drain = func(context.Context) (int, int, error) { return 0, left, errBus }
+		})
+		for _, known := range []int{17, 5, -1} {
+			left = known
+			require.ErrorIs(t, b.scheduler.Tick(t.Context()), errBus)
+			families, err := registry.Gather()
+			require.NoError(t, err)
+			i := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "homing_retry_parked" })
+			require.GreaterOrEqual(t, i, 0)
+			if known < 0 {
+				known = 5 // as far as anybody knows
+			}
+			require.EqualValues(t, known, families[i].GetMetric()[0].GetGauge().GetValue())
+		}
 	})
 
 	t.Run("KeepsHouseOnceAnHour", func(t *testing.T) {

@@ -93,8 +93,11 @@ func (s *Scheduler) drain(ctx context.Context) error {
 	if s.cfg.Drain == nil {
 		return nil
 	}
-	n, err := s.cfg.Drain(ctx)
-	s.cfg.Metrics.drained.Add(float64(n))
+	drained, left, err := s.cfg.Drain(ctx)
+	s.cfg.Metrics.drained.Add(float64(drained))
+	if left >= 0 {
+		s.cfg.Metrics.parked.Set(float64(left))
+	}
 	if err != nil {
 		return fmt.Errorf("schedule: drain parked events: %w", err)
 	}

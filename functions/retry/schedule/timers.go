@@ -38,8 +38,9 @@ type Config struct {
 	// Retention says how long things are kept; HousekeepEvery how often that is seen to, default 1 h.
 	Retention      store.Retention
 	HousekeepEvery time.Duration
-	// Drain stores what was parked while the store was away and returns how much; nil when nothing can be parked.
-	Drain   func(ctx context.Context) (int, error)
+	// Drain stores what was parked while the store was away, and returns how much that was and how much is left, -1 when
+	// that is not known; nil when nothing can be parked.
+	Drain   func(ctx context.Context) (drained, left int, err error)
 	Log     *slog.Logger
 	Metrics *Metrics
 }

@@ -1,0 +1,126 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/homing-hooks/homing/pkg/bus"
+	"github.com/homing-hooks/homing/pkg/server"
+	"github.com/homing-hooks/homing/pkg/telemetry"
+	"github.com/homing-hooks/homing/pkg/wire"
+)
+
+// What becomes of a hint.
+const (
+	hintPublished = "published"
+	hintFailed    = "failed"  // the bus did not take it
+	hintDropped   = "dropped" // there was no room for it
+)
+
+// hints counts what the hints of a process name, and says when hints are lost.
+type hints struct {
+	named   *prometheus.CounterVec // by type and result
+	givenUp *prometheus.CounterVec // by subscription
+	log     *slog.Logger
+	now     func() time.Time
+
+	mu   sync.Mutex
+	lost map[string]time.Time // by what loses hints, until it is said that it does not any more: when the last one was
+}
+
+// settled is for how long no hint may be lost until that counts as over. While some are lost and some are not, nothing
+// is said more often than that.
+const settled = time.Minute
+
+func newHints(r prometheus.Registerer, log *slog.Logger, now func() time.Time) *hints {
+	f := promauto.With(r)
+	h := &hints{
+		named: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "homing_hints_named_total",
+			Help: "Deliveries and endpoints named by hints, by the hint's type and by what became of it; those that failed " +
+				"or were dropped are found by the reconciler.",
+		}, []string{"type", "result"}),
+		givenUp: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "homing_hints_given_up_total",
+			Help: "Hints that arrived and could not be handled in a bounded number of tries, by subscription.",
+		}, []string{"subscription"}),
+		log: log, now: now, lost: make(map[string]time.Time),
+	}
+	telemetry.Precreate(h.named, []string{wire.TypeDue, wire.TypeRescheduled, wire.TypeOverdue},
+		[]string{hintPublished, hintFailed, hintDropped})
+	return h
+}
+
+// note counts what a hint named, and says when hints of its type begin to be lost and when they have ceased to be.
+func (h *hints) note(hintType, result string, named int, err error) {
+	h.named.WithLabelValues(hintType, result).Add(float64(named))
+	switch changed := h.change(hintType, result != hintPublished); {
+	case !changed:
+	case result == hintPublished:
+		h.log.Info("no hints are lost any more", "type", hintType)
+	default:
+		h.log.Warn("hints are being lost: the reconciler will find their deliveries", "type", hintType, "why", result,
+			"error", err)
+	}
+}
+
+// giveUp counts a hint that arrived and could not be handled, and says when such begin to come.
+func (h *hints) giveUp(subscription string, err error) {
+	h.givenUp.WithLabelValues(subscription).Inc()
+	if h.change("subscription "+subscription, true) {
+		h.log.Warn("hints cannot be handled: the reconciler will find their deliveries", "subscription", subscription,
+			"error", err)
+	}
+}
+
+// change notes whether a hint was lost, and reports whether that is news.
+func (h *hints) change(key string, isLost bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	last, losing := h.lost[key]
+	over := now.Sub(last) >= settled
+	if isLost {
+		h.lost[key] = now
+		return !losing || over
+	}
+	if losing && over {
+		delete(h.lost, key)
+	}
+	return losing && over
+}
+
+// hinter makes a hinter of a type, flushed when what uses it has stopped.
+func (h *Host) hinter(hintType string) *bus.Hinter {
+	hinter := bus.NewHinter(h.bus, bus.HinterConfig{
+		Type: hintType, Partitions: h.cfg.Services.Partitions, IDs: &h.ids, Now: h.clock.Now,
+		Published: func(named int) { h.hints.note(hintType, hintPublished, named, nil) },
+		Failed:    func(named int, err error) { h.hints.note(hintType, hintFailed, named, err) },
+		Dropped:   func(named int) { h.hints.note(hintType, hintDropped, named, nil) },
+	})
+	h.parts = append(h.parts, server.Part{Name: "hints " + hintType, Stop: hinter.Close})
+	return hinter
+}
+
+// publishHints sends hints of a type, each of one partition, and returns once the bus has them all.
+func (h *Host) publishHints(ctx context.Context, hintType string, due []wire.Due, endpoints []wire.Endpoint) error {
+	for _, hint := range wire.Split(hintType, h.cfg.Services.Partitions, due, endpoints) {
+		e, err := wire.Encode(&hint, h.ids.New(h.clock.Now()), h.clock.Now())
+		if err != nil {
+			return fmt.Errorf("host: hint: %w", err)
+		}
+		named := len(hint.Deliveries) + len(hint.Endpoints)
+		if err := h.bus.Publish(ctx, bus.BrokerDeliveries, e); err != nil {
+			h.hints.note(hintType, hintFailed, named, err)
+			return fmt.Errorf("host: hint: %w", err)
+		}
+		h.hints.note(hintType, hintPublished, named, nil)
+	}
+	return nil
+}
