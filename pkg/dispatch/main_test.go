@@ -19,6 +19,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // keptBytes and readBytes are how much of an answer's body is kept and read.
 const keptBytes, readBytes = 16 << 10, 64 << 10
 
+// patience is how long an attempt may take as a whole, and each of its phases, where a test sets no bound of its own.
+const patience = time.Minute
+
 // bundle is a dispatcher that may call loopback, and a request that is good but for its URL.
 type bundle struct {
 	*Dispatcher
@@ -27,7 +30,10 @@ type bundle struct {
 
 func setup(tb testing.TB, change ...func(*Config)) *bundle {
 	tb.Helper()
-	c := Config{Version: "1.2.3", Guard: loopbackGuard(tb), KeepBody: keptBytes, ReadBody: readBytes}
+	c := Config{
+		Version: "1.2.3", Guard: loopbackGuard(tb), KeepBody: keptBytes, ReadBody: readBytes,
+		ConnectTimeout: patience, TLSTimeout: patience, FirstByteTimeout: patience,
+	}
 	for _, f := range change {
 		f(&c)
 	}
@@ -72,7 +78,7 @@ func newRequest(tb testing.TB) Request {
 	var ids webhook.IDSource
 	return Request{
 		Endpoint: &webhook.Endpoint{
-			ID: ids.New(now), Tenant: "acme", Format: webhook.FormatBinary, Timeout: 5 * time.Second,
+			ID: ids.New(now), Tenant: "acme", Format: webhook.FormatBinary, Timeout: patience,
 			Headers: map[string]string{"Authorization": "Bearer token-of-the-endpoint"},
 		},
 		Secrets: []webhook.Secret{secret},

@@ -75,7 +75,7 @@ func TestSIGKILLOfEachFunction(t *testing.T) {
 		return h.spawn("homing", "serve", "--only", function)
 	}
 	const anywhere = "127.0.0.1:0"
-	front := freeAddress(t)
+	front := ownAddress(t)
 	deliver, retry, ingest := spawn("deliver", anywhere), spawn("retry", anywhere), spawn("ingest", front)
 	h.waitForQueues()
 	p := h.producer(ingest)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -228,13 +230,23 @@ func (h *installation) startAt(now func() time.Time, only ...config.Function) *p
 	return p
 }
 
-// freeAddress is an address that nobody listens on, for a process that is to come back at the same one.
-func freeAddress(t testing.TB) string {
+// nobody is an address that nobody listens on.
+const nobody = "127.0.0.1:1"
+
+// ownAddress is an address for a process that is to come back at the same one. It is below the ports that the system
+// gives away (ip_local_port_range), or a connection might take it meanwhile.
+func ownAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	const least, most, tries = 20_000, 32_000, 100
+	for range tries {
+		address := fmt.Sprintf("127.0.0.1:%d", least+rand.N(most-least))
+		if l, err := net.Listen("tcp", address); err == nil {
+			require.NoError(t, l.Close())
+			return address
+		}
+	}
+	require.FailNow(t, "no port is free")
+	return ""
 }
 
 // environment is that of this process without what would configure a Homing, and with settings.

@@ -64,7 +64,7 @@ func requireSchedule(t testing.TB, posts []*post, waits ...time.Duration) {
 
 func TestTheReconcilerAloneBringsEveryRetry(t *testing.T) {
 	t.Parallel()
-	h := install(t, postgresAlone, quick, "REDIS_URL=redis://"+freeAddress(t)+"/0")
+	h := install(t, postgresAlone, quick, "REDIS_URL=redis://"+nobody+"/0")
 	e := h.subscribe("flaky", failing(2, http.StatusInternalServerError))
 	all := h.start()
 	p := h.producer(all)
@@ -81,7 +81,7 @@ func TestTheReconcilerAloneBringsEveryRetry(t *testing.T) {
 // TestARetryThatRestartsForgetsNothing: the timers in its memory go with it.
 func TestARetryThatRestartsForgetsNothing(t *testing.T) {
 	t.Parallel()
-	h := install(t, allServices, quick, "REDIS_URL=", "HOMING_SCHEDULE=0s,5s")
+	h := install(t, allServices, quick, "REDIS_URL=", "HOMING_SCHEDULE=0s,1h", "HOMING_HORIZON=2h")
 	e := h.subscribe("flaky", failing(1, http.StatusInternalServerError))
 	others := h.start(config.FunctionIngest, config.FunctionDeliver)
 	retry := h.start(config.FunctionRetry)
@@ -93,6 +93,10 @@ func TestARetryThatRestartsForgetsNothing(t *testing.T) {
 	retry.stop()
 	require.Len(t, h.receiver.all(e), retried, "no timer has fired yet")
 
+	const hourLater = `UPDATE deliveries SET due_at = clock_timestamp(), wake_at = clock_timestamp()
+		WHERE state = 'scheduled'`
+	_, err := h.sql.Exec(t.Context(), hourLater)
+	require.NoError(t, err)
 	again := h.start(config.FunctionRetry)
 	require.Equal(t, balance{Expected: retried}, h.settle(p))
 	require.Zero(t, again.metric("homing_retry_timers_fired_total"))

@@ -87,7 +87,7 @@ func everyOutcome(h *installation) {
 		h.subscribe(name, func(*post) reply { return reply{status: status, header: said, body: marked("answer")} }, secretly)
 	}
 	h.subscribe("timeout", func(*post) reply { return reply{hold: make(chan struct{})} }, secretly)
-	h.subscribe("refused", nil, at("http://"+freeAddress(h.t)+"/hook"))
+	h.subscribe("refused", nil, at("http://"+ownAddress(h.t)+"/hook"))
 	h.subscribe("no-tls", nil, at(strings.Replace(h.receiver.url("no-tls"), "http:", "https:", 1)))
 	h.subscribe("blocked", nil, at("http://10.0.0.1/hook"))
 	h.subscribe("no-such-host", nil, at("http://nowhere.invalid/hook"))
@@ -128,9 +128,9 @@ func everyEvent(h *installation, to *process) {
 func everythingAway(t testing.TB, h *installation) *process {
 	t.Helper()
 	away := &installation{t: t, key: h.key, settings: maps.Clone(h.settings)}
-	at := marked("user") + ":" + marked("password") + "@" + freeAddress(t)
+	at := marked("user") + ":" + marked("password") + "@" + nobody
 	away.set("DATABASE_URL=postgres://"+at+"/homing", "REDIS_URL=redis://"+at+"/0", "RABBITMQ_URL=amqp://"+at+"/",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://"+freeAddress(t))
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://"+nobody)
 	p := away.spawn("homing", "serve")
 	event := &cloudEvent{id: "away", eventType: "order.paid", data: fmt.Sprintf(`{"card":%q}`, marked("payload"))}
 	status, body, err := away.producer(p).post(binary, event)

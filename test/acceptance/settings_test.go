@@ -31,4 +31,3 @@ func TestNothingIsKeptWhereNothingShallBe(t *testing.T) {
 	wait(t, patience, "both are rejected", func() bool { return all.metric("homing_ingest_rejected_total") == 2 })
 	require.Zero(t, h.count("SELECT count(*) FROM rejected_events"), "HOMING_REJECTED_PER_DAY")
 }
-

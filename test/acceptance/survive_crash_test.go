@@ -17,7 +17,7 @@ import (
 func TestSurvivesTenKills(t *testing.T) {
 	t.Parallel()
 	random := seeded(t)
-	h := stormy(t, allServices, "HOMING_LISTEN="+freeAddress(t))
+	h := stormy(t, allServices, "HOMING_LISTEN="+ownAddress(t))
 	all := h.spawn("homing", "serve")
 	h.waitForQueues()
 	tr := h.produce(all, 1200, 800)
@@ -50,7 +50,7 @@ func TestSurvivesSIGKILLOfEachFunction(t *testing.T) {
 				processes[name] = h.spawn("homing", "serve", "--only", name)
 			}
 			for _, name := range []string{"deliver", "retry", "ingest"} {
-				addresses[name] = freeAddress(t)
+				addresses[name] = ownAddress(t)
 				spawn(name)
 			}
 			h.waitForQueues()

@@ -74,7 +74,7 @@ func TestSurvivesPostgresAway(t *testing.T) {
 func TestSurvivesOnPostgresAlone(t *testing.T) {
 	t.Parallel()
 	redis, rabbitMQ := testenv.OwnRedis(t), testenv.OwnRabbitMQ(t)
-	h := stormy(t, postgresAlone, "REDIS_URL="+redis.URL, "RABBITMQ_URL="+rabbitMQ.URL, "HOMING_LISTEN="+freeAddress(t))
+	h := stormy(t, postgresAlone, "REDIS_URL="+redis.URL, "RABBITMQ_URL="+rabbitMQ.URL, "HOMING_LISTEN="+ownAddress(t))
 	all := h.spawn("homing", "serve")
 	h.waitForQueues()
 	tr := h.produce(all, 1200, 0)

@@ -64,7 +64,7 @@ func TestSurvivesRedis(t *testing.T) {
 	})
 	t.Run("NeverThere", func(t *testing.T) {
 		t.Parallel()
-		h := retrying(t, "redis://"+freeAddress(t)+"/0")
+		h := retrying(t, "redis://"+nobody+"/0")
 		all := h.start()
 		h.survive(h.produce(all, 1200, 0), 0)
 		require.Zero(t, all.metric("homing_retry_timers_fired_total"))
