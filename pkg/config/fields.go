@@ -74,8 +74,9 @@ type Services struct {
 
 // Ingest says what is accepted.
 type Ingest struct {
-	// Which face the process shows: public (POST /v1/events, with an API key), broker (POST /, from a trigger inside the
-	// cluster), or both. On Knative ingest must be one of the two; both is for one process that is everything.
+	// Which face the process shows: public (POST /v1/events, with an API key), broker (the events of the events broker: on
+	// Knative POST /, from a trigger inside the cluster; elsewhere a subscription over RABBITMQ_URL, and no path), or both.
+	// On Knative ingest must be one of the two.
 	Face Face `env:"HOMING_INGEST_FACE" envDefault:"both"`
 	// The largest body of an event. At most 5MiB together with RABBITMQ_URL, where events are parked.
 	MaxPayload Bytes `env:"HOMING_MAX_PAYLOAD" envDefault:"1MiB"`
@@ -182,7 +183,9 @@ type Retry struct {
 	RetentionRejected time.Duration `env:"HOMING_RETENTION_REJECTED" envDefault:"30d"`
 	// How far ahead the weekly partitions of the big tables are made. At least 7d.
 	PartitionsAhead time.Duration `env:"HOMING_PARTITIONS_AHEAD" envDefault:"28d"`
-	// How often house is kept: partitions made and dropped, what has expired deleted. At least HOMING_TICK.
+	// How often house is kept: partitions made and dropped, what has expired deleted. At least HOMING_TICK. Each process
+	// keeps the time for itself: one that starts keeps house with its first tick, which is cheap when there is nothing
+	// to do, so on Knative, where retry starts from zero, that may be at every tick.
 	HousekeepEvery time.Duration `env:"HOMING_HOUSEKEEP_EVERY" envDefault:"1h"`
 }
 

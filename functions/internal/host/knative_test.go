@@ -1,0 +1,181 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/homing-hooks/homing/pkg/config"
+	"github.com/homing-hooks/homing/pkg/seal"
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/store/postgres"
+	"github.com/homing-hooks/homing/pkg/testenv"
+	"github.com/homing-hooks/homing/pkg/webhook"
+	"github.com/homing-hooks/homing/pkg/wire"
+)
+
+// cluster is what Knative gives to functions: a sink, which stands for the ingress of the deliveries broker, and
+// services.
+type cluster struct {
+	sink     chan http.Header // of the events that came
+	settings []string
+}
+
+const tenantKey = "hmk_test"
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{sink: make(chan http.Header, 100)}
+	ingress := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.sink <- r.Header
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Cleanup(ingress.Close)
+	c.settings = []string{
+		"K_SERVICE=test", "K_SINK=" + ingress.URL, "HOMING_LISTEN=127.0.0.1:0", "HOMING_METRICS_LISTEN=127.0.0.1:0",
+		"DATABASE_URL=" + testenv.PostgresMigrated(t, func(ctx context.Context, url string) error {
+			_, err := postgres.Migrate(ctx, url)
+			return err
+		}),
+		"REDIS_URL=" + testenv.Redis(t), "HOMING_REDIS_PREFIX=" + strings.TrimSuffix(testenv.RedisPrefix(t), ":"),
+		"RABBITMQ_URL=" + testenv.RabbitMQ(t), "HOMING_ENCRYPTION_KEYS=" + seal.NewKey("k1"), "HOMING_TICK=1h",
+		"HOMING_HORIZON=1h", "HOMING_HOUSEKEEP_EVERY=1h",
+	}
+	return c
+}
+
+// run runs a function as its service does, and returns it with its base URL.
+func (c *cluster) run(t *testing.T, name config.Function, f Function, settings ...string) (*Host, string) {
+	t.Helper()
+	cfg, err := config.Load(name, append(settings, c.settings...))
+	require.NoError(t, err)
+	h, err := New(cfg, slog.New(slog.NewTextHandler(t.Output(), nil)), time.Now, f)
+	require.NoError(t, err)
+	ctx, end := context.WithCancel(context.Background())
+	started, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- h.Run(ctx, func() { close(started) }) }()
+	select {
+	case <-started:
+	case err := <-ended:
+		require.NoError(t, err)
+	}
+	t.Cleanup(func() {
+		end()
+		require.NoError(t, <-ended)
+	})
+	return h, "http://" + h.Addr()
+}
+
+// post sends an event in binary mode, and returns the status that it is answered.
+func post(t *testing.T, url string, header ...string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(`{}`))
+	require.NoError(t, err)
+	r.Header = http.Header{
+		"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"/s"}, "Ce-Type": {"t"},
+		"Content-Type": {"application/json"},
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(r)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	_, err = io.Copy(io.Discard, res.Body)
+	require.NoError(t, err)
+	return res.StatusCode
+}
+
+// subscribe makes a tenant with a key, and an endpoint that wants everything.
+func subscribe(t *testing.T, s store.Store) {
+	t.Helper()
+	var ids webhook.IDSource
+	require.NoError(t, s.CreateTenant(t.Context(), "acme"))
+	require.NoError(t, s.CreateKey(t.Context(), store.APIKey{
+		ID: ids.New(time.Now()), Tenant: "acme", Hash: sha256.Sum256([]byte(tenantKey)),
+	}))
+	require.NoError(t, s.CreateEndpoint(t.Context(), webhook.Endpoint{
+		ID: ids.New(time.Now()), Tenant: "acme", URL: "http://127.0.0.1:1/", Format: webhook.FormatBinary,
+	}, nil))
+}
+
+// TestEachFaceOnKnativeIsAloneOnItsPath: a trigger that points at the public face must not see its events taken for
+// delivered, and nobody may speak for a tenant without its key by way of the broker's path.
+func TestEachFaceOnKnativeIsAloneOnItsPath(t *testing.T) {
+	t.Parallel()
+	for face, want := range map[config.Face]map[string]int{
+		config.FaceBroker: {"/": http.StatusAccepted, "/v1/events": http.StatusNotFound},
+		config.FacePublic: {"/": http.StatusNotFound, "/v1/events": http.StatusAccepted},
+	} {
+		t.Run(string(face), func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t)
+			h, base := c.run(t, config.FunctionIngest, Ingest, "HOMING_INGEST_FACE="+string(face))
+			subscribe(t, h.Store())
+			for path, status := range want {
+				require.Equal(t, status, post(t, base+path, "ce-tenant", "acme", "Authorization", "Bearer "+tenantKey), path)
+			}
+			hint := <-c.sink
+			require.Equal(t, wire.TypeDue, hint.Get("Ce-Type"), "it goes to K_SINK")
+			require.Equal(t, "0", hint.Get("Ce-Partition"))
+		})
+	}
+}
+
+// TestFunctionsOnKnativeTakeTheirOwnHints: what a trigger sends to the wrong function must not pass for delivered.
+func TestFunctionsOnKnativeTakeTheirOwnHints(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	deliver, retry := []string{wire.TypeDue, wire.TypeOverdue}, []string{wire.TypeRescheduled, wire.TypeTick}
+	for _, f := range []struct {
+		name         config.Function
+		attach       Function
+		takes, other []string
+	}{
+		{config.FunctionDeliver, Deliver, deliver, retry}, {config.FunctionRetry, Retry, retry, deliver},
+	} {
+		_, base := c.run(t, f.name, f.attach)
+		for _, hintType := range f.takes {
+			require.Equal(t, http.StatusNoContent, post(t, base, "ce-type", hintType, "ce-partition", "0"), hintType)
+		}
+		for _, hintType := range f.other {
+			require.Equal(t, http.StatusNotFound, post(t, base, "ce-type", hintType, "ce-partition", "0"), hintType)
+		}
+	}
+}
+
+// TestTheTickOnKnativeComesFromOutside: nothing ticks by itself.
+func TestTheTickOnKnativeComesFromOutside(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	h, base := c.run(t, config.FunctionRetry, Retry)
+	ticks := func() float64 { return gathered(t, h.tel.Registry())["homing_retry_ticks_total"] }
+	require.Zero(t, ticks())
+	require.Equal(t, http.StatusNoContent, post(t, base, "ce-type", wire.TypeTick))
+	require.EqualValues(t, 1, ticks())
+	require.Empty(t, c.sink, "there is nothing to say")
+}
+
+func TestOnKnativeNothingIsKeptInMemory(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	for _, missing := range []string{"K_SINK", "REDIS_URL", "RABBITMQ_URL", "DATABASE_URL"} {
+		var rest []string
+		for _, s := range c.settings {
+			if !strings.HasPrefix(s, missing+"=") && (missing != "K_SINK" || !strings.HasPrefix(s, "RABBITMQ_URL=")) {
+				rest = append(rest, s)
+			}
+		}
+		_, err := config.Load(config.FunctionRetry, rest)
+		require.ErrorContains(t, err, missing+" is not set")
+	}
+}
