@@ -12,6 +12,8 @@ FUZZTIME ?= 10s
 BENCH ?= .
 BENCHTIME ?= 1s
 LOAD ?=
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LINK = -ldflags '-X github.com/homing-hooks/homing/functions/internal/host.linked=$(VERSION)'
 
 # Packages of tests run two at a time: they share one Postgres, and some tests measure time.
 TEST := $(GO) test -p 2
@@ -24,13 +26,13 @@ help: ## Show this list
 
 .PHONY: run
 run: ## Run Homing in one process with a demo receiver: no configuration needed
-	$(GO) build -o bin/homing ./cmd/homing
+	$(GO) build $(LINK) -o bin/homing ./cmd/homing
 	exec bin/homing serve --demo
 
 .PHONY: build
 build: ## Build all binaries into bin/
 	mkdir -p bin
-	$(GO) build -trimpath -o bin/ ./cmd/... $$($(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./functions/...)
+	$(GO) build -trimpath $(LINK) -o bin/ ./cmd/... $$($(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./functions/...)
 
 .PHONY: test
 test: ## Start the services, then run all tests (PKG=./pkg/store/... for some)

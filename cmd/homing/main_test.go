@@ -24,13 +24,17 @@ import (
 // program is the binary under test, built once: these tests use it as a person does.
 var program string
 
+// linkedVersion is the version that the linker is told, as "make build" does.
+const linkedVersion = "v1.2.3-test"
+
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "homing-cli-")
 	if err != nil {
 		panic(err)
 	}
 	program = filepath.Join(dir, "homing")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+	link := "-X github.com/homing-hooks/homing/functions/internal/host.linked=" + linkedVersion
+	if out, err := exec.Command("go", "build", "-ldflags", link, "-o", program, ".").CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("%v\n%s", err, out))
 	}
 	// Another user runs it too.

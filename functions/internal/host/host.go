@@ -18,9 +18,6 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// Version is that of this build; the linker sets it (-X).
-var Version = "dev"
-
 // Function attaches one function to a host: its routes, its subscriptions, and what it starts and stops.
 type Function func(*Host) error
 
