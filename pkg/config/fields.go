@@ -120,7 +120,8 @@ type Deliver struct {
 	ConnectTimeout time.Duration `env:"HOMING_CONNECT_TIMEOUT" envDefault:"5s"`
 	// How long the TLS handshake with an endpoint may take.
 	TLSTimeout time.Duration `env:"HOMING_TLS_TIMEOUT" envDefault:"5s"`
-	// How long an endpoint may take to begin its answer, from when the request has been written.
+	// How long an endpoint may take to begin its answer, from when the request has been written. One whose own timeout is
+	// longer than HOMING_ATTEMPT_TIMEOUT may take all of that.
 	FirstByteTimeout time.Duration `env:"HOMING_FIRST_BYTE_TIMEOUT" envDefault:"15s"`
 	// How many bytes of an endpoint's answer are kept with the attempt.
 	ResponseKept Bytes `env:"HOMING_RESPONSE_KEPT" envDefault:"4KiB"`

@@ -40,7 +40,7 @@ func BenchmarkSend(b *testing.B) {
 			for b.Loop() {
 				req, err := http.NewRequest(http.MethodPost, server.URL, bytes.NewReader(s.request.Event.Data))
 				require.NoError(b, err)
-				res, err := s.withBody.RoundTrip(req)
+				res, err := s.transports.withBody.RoundTrip(req)
 				require.NoError(b, err)
 				_, _ = io.Copy(io.Discard, res.Body)
 				_ = res.Body.Close()

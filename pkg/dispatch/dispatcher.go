@@ -58,7 +58,8 @@ type Config struct {
 	// Timeout bounds a whole attempt, for endpoints without a timeout of their own. Default: 20 s.
 	Timeout time.Duration
 	// ConnectTimeout bounds resolving the name and connecting, TLSTimeout the handshake (5 s each), FirstByteTimeout
-	// the time from the end of the request to the end of the answer's headers (15 s). Timeout holds besides.
+	// the time from the end of the request to the end of the answer's headers (15 s), except to endpoints whose own
+	// timeout is above Timeout: they may take all of it. Timeout, or the endpoint's own, holds besides.
 	ConnectTimeout, TLSTimeout, FirstByteTimeout time.Duration
 	// IdleTimeout is how long a connection is kept for the next attempt; default 90 s. IdlePerHost (100) and Idle
 	// (1,000) bound how many are kept. How many are open is not bounded here: that is the number of slots.
@@ -103,8 +104,23 @@ type Dispatcher struct {
 	readUpTo  int
 	buffers   sync.Pool // of *[]byte, KeepBody long at least
 	signers   signers
-	// withBody speaks HTTP/1.1 and HTTP/2, bodiless HTTP/1.1 only; see the package comment on sending once.
-	withBody, bodiless *http.Transport
+	// transports have the bound on the first byte; patient have none, for endpoints with a longer timeout than others.
+	transports, patient transports
+}
+
+// transports keep connections: withBody speaks HTTP/1.1 and HTTP/2, bodiless HTTP/1.1 only; see the package comment on
+// sending once.
+type transports struct{ withBody, bodiless *http.Transport }
+
+func newTransports(c Config) transports {
+	t := transports{withBody: newTransport(c), bodiless: newTransport(c)}
+	t.withBody.Protocols.SetHTTP2(true)
+	return t
+}
+
+func (t transports) closeIdle() {
+	t.withBody.CloseIdleConnections()
+	t.bodiless.CloseIdleConnections()
 }
 
 // New returns a dispatcher that has no connections yet. Close it when it is no longer used.
@@ -118,15 +134,16 @@ func New(c Config) *Dispatcher {
 		b := make([]byte, max(c.KeepBody, readAtOnce))
 		return &b
 	}
-	d.withBody, d.bodiless = newTransport(c), newTransport(c)
-	d.withBody.Protocols.SetHTTP2(true)
+	d.transports = newTransports(c)
+	c.FirstByteTimeout = 0
+	d.patient = newTransports(c)
 	return d
 }
 
 // Close closes the connections that are idle. Attempts under way go on.
 func (d *Dispatcher) Close() {
-	d.withBody.CloseIdleConnections()
-	d.bodiless.CloseIdleConnections()
+	d.transports.closeIdle()
+	d.patient.closeIdle()
 }
 
 func newTransport(c Config) *http.Transport {

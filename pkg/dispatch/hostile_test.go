@@ -341,6 +341,20 @@ func TestBodiesAreReadWithinBounds(t *testing.T) {
 	})
 }
 
+// An owner who gives an endpoint more time than others have wants its answers waited for, which begin late.
+func TestALongTimeoutIsAlsoForTheFirstByte(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{"", "{}"} {
+		server := start(t, false, hang)
+		s := setup(t, func(c *Config) { c.Timeout, c.FirstByteTimeout = 2*short, short })
+		s.request.Endpoint.URL, s.request.Event.Data = server.URL, []byte(data)
+		s.request.Endpoint.Timeout = 4 * short
+		a := s.Send(context.Background(), s.request).Attempt
+		require.Equal(t, webhook.OutcomeTimeout, a.Outcome, a.Detail)
+		require.GreaterOrEqual(t, a.Latency.Total, 4*short)
+	}
+}
+
 func TestHTTP2KeepsTheSameBounds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -408,8 +422,10 @@ func TestProxyOfTheEnvironmentIsNotAsked(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	t.Setenv("http_proxy", "http://127.0.0.1:1")
 	s := setup(t)
-	require.Nil(t, s.withBody.Proxy)
-	require.Nil(t, s.bodiless.Proxy)
+	for _, via := range []transports{s.transports, s.patient} {
+		require.Nil(t, via.withBody.Proxy)
+		require.Nil(t, via.bodiless.Proxy)
+	}
 }
 
 // What follows are the endpoints of the table.

@@ -65,10 +65,14 @@ func (d *Dispatcher) post(ctx context.Context, t *timing, r *Request) (*http.Res
 	if err != nil {
 		return nil, err
 	}
-	if req.ContentLength == 0 {
-		return d.bodiless.RoundTrip(req)
+	via := d.transports
+	if r.Endpoint.Timeout > d.timeout {
+		via = d.patient
 	}
-	return d.withBody.RoundTrip(req)
+	if req.ContentLength == 0 {
+		return via.bodiless.RoundTrip(req)
+	}
+	return via.withBody.RoundTrip(req)
 }
 
 // failure says how an attempt without an answer ended.
