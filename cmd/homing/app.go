@@ -15,6 +15,7 @@ import (
 	"github.com/homing-hooks/homing/functions/local"
 	"github.com/homing-hooks/homing/pkg/config"
 	"github.com/homing-hooks/homing/pkg/dispatch"
+	"github.com/homing-hooks/homing/pkg/seal"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/store/postgres"
 	"github.com/homing-hooks/homing/pkg/webhook"
@@ -67,19 +68,26 @@ Start with "homing serve --demo". Settings are environment variables; docs/confi
 	return cmd
 }
 
-// config reads and validates the settings of a Homing in one process, which the commands belong to.
-func (a *app) config() (*config.Config, error) { return config.Load(config.FunctionLocal, a.environ) }
+// tenantForm is what the id of a tenant looks like; see [store.Directory].
+var tenantForm = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+
+// config reads and validates the settings of a command.
+func (a *app) config() (*config.Config, error) { return config.Load(config.FunctionCommand, a.environ) }
+
+// found is config, with what an embedded Homing has left in its data directory where that is the one to work on.
+func (a *app) found() (*config.Config, error) {
+	cfg, err := a.config()
+	if err == nil && cfg.Services.DatabaseURL.IsZero() {
+		err = findEmbedded(cfg)
+	}
+	return cfg, err
+}
 
 // withStore opens the database directly, calls f and closes it.
 func (a *app) withStore(ctx context.Context, f func(context.Context, store.Store) error) error {
-	cfg, err := a.config()
+	cfg, err := a.found()
 	if err != nil {
 		return err
-	}
-	if cfg.Mode() == config.ModeEmbedded {
-		if err := findEmbedded(cfg); err != nil {
-			return err
-		}
 	}
 	keyring, err := local.Keyring(cfg)
 	if err != nil {
@@ -116,6 +124,8 @@ func (a *app) explain(err error, thing string) error {
 		return fmt.Errorf("there is no %s (for tenant %q; --tenant names another)", thing, a.tenant)
 	case errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("%s cannot be changed so just now: %w", thing, err)
+	case errors.Is(err, seal.ErrNoKey):
+		return errors.New("HOMING_ENCRYPTION_KEYS is not set, and secrets are stored sealed: set it to what the server has")
 	default:
 		return err
 	}
@@ -154,9 +164,17 @@ func readFile(dir, name string) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// findEmbedded fills in what an embedded Homing has written into its data directory.
+// errNoDataDirectory says that nothing tells where an embedded Homing could be.
+var errNoDataDirectory = errors.New("DATABASE_URL is not set, and without HOME there is no data directory: set " +
+	"DATABASE_URL or HOMING_DATA_DIR")
+
+// findEmbedded fills in what an embedded Homing has written into its data directory; also where it listens, for that
+// decides whether this machine may be delivered to.
 func findEmbedded(cfg *config.Config) error {
 	dir := cfg.DataDirectory()
+	if dir == "" {
+		return errNoDataDirectory
+	}
 	url, err := readFile(dir, fileDatabaseURL)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -64,7 +65,9 @@ func environ(extra ...string) []string {
 // run runs a command to its end and returns what it printed and whether it succeeded.
 func run(t *testing.T, env []string, args ...string) (out string, ok bool) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = env
 	b, err := cmd.CombinedOutput()
 	return string(b), err == nil

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/homing-hooks/homing/pkg/config"
 	"github.com/homing-hooks/homing/pkg/store/postgres"
 )
 
@@ -16,14 +15,9 @@ func migrateCommand(a *app) *cobra.Command {
 		Long: `Applies the migrations that the database lacks, each in a transaction, under a lock: it may be run at any
 time, by several at once, and beside a running Homing of the version before. An embedded Homing does it by itself.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := a.config()
+			cfg, err := a.found()
 			if err != nil {
 				return err
-			}
-			if cfg.Mode() == config.ModeEmbedded {
-				if err := findEmbedded(cfg); err != nil {
-					return err
-				}
 			}
 			applied, err := postgres.Migrate(cmd.Context(), cfg.Database())
 			if err != nil {

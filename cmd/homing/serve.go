@@ -69,7 +69,11 @@ const closeTimeout = 30 * time.Second
 
 // run serves until ctx ends.
 func (s *serving) run(ctx context.Context) (err error) {
-	if s.cfg, err = s.app.config(); err != nil {
+	if s.cfg, err = config.Parse(config.FunctionLocal, s.app.environ); err != nil {
+		return err
+	}
+	s.cfg.Only = s.only
+	if err := s.cfg.Validate(); err != nil {
 		return err
 	}
 	s.log = telemetry.NewLogger(os.Stderr, &s.cfg.Telemetry)

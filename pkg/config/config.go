@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -50,6 +51,14 @@ func (c *Config) Mode() Mode {
 	default:
 		return ModeServices
 	}
+}
+
+// IsSet reports whether the environment has a variable, and not empty, so that its value is no default.
+func (c *Config) IsSet(variable string) bool { return c.set[variable] }
+
+// runs reports whether a function is, or is part of, what the process is.
+func (c *Config) runs(f Function) bool {
+	return c.Function == f || c.Function == FunctionLocal && (len(c.Only) == 0 || slices.Contains(c.Only, f))
 }
 
 // Bus says what carries hints: the Knative broker if there is one, else RabbitMQ, else memory.

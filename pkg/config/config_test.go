@@ -247,6 +247,44 @@ func TestProblemsNameTheVariableAndTheRemedy(t *testing.T) {
 	})
 }
 
+// needs returns what is missing for the functions that `homing serve --only` names.
+func needs(t *testing.T, only []config.Function, environ ...string) string {
+	t.Helper()
+	c, err := config.Parse(config.FunctionLocal, append([]string{"HOME=/h"}, environ...))
+	require.NoError(t, err)
+	c.Only = only
+	if err := c.Validate(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func TestSomeFunctionsOnlyNeedWhatLeadsToTheOthers(t *testing.T) {
+	t.Parallel()
+	for _, f := range []config.Function{config.FunctionIngest, config.FunctionDeliver, config.FunctionRetry} {
+		only := []config.Function{f}
+		require.Contains(t, needs(t, only, "DATABASE_URL=postgres://db/x"), "\n  RABBITMQ_URL is not set", f)
+		require.Contains(t, needs(t, only, "RABBITMQ_URL=amqp://r"), "\n  DATABASE_URL is not set", f)
+		keys := needs(t, only, "DATABASE_URL=postgres://db/x", "RABBITMQ_URL=amqp://r")
+		if f == config.FunctionDeliver {
+			require.Contains(t, keys, "\n  HOMING_ENCRYPTION_KEYS is not set")
+		} else {
+			require.Empty(t, keys, f)
+		}
+	}
+	require.Empty(t, needs(t, nil), "the whole needs nothing")
+}
+
+func TestCommandsNeedNothingBeforehand(t *testing.T) {
+	t.Parallel()
+	for _, environ := range [][]string{nil, {"DATABASE_URL=postgres://db/x"}, {"HOMING_URL=https://homing.test"}} {
+		_, err := config.Load(config.FunctionCommand, environ)
+		require.NoError(t, err, environ)
+	}
+	_, err := config.Load(config.FunctionCommand, []string{"HOMING_SLOT=1"})
+	require.ErrorContains(t, err, "HOMING_SLOTS", "but what is set must make sense")
+}
+
 func TestKubernetesServiceLinksAreNotSettings(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load(config.FunctionLocal, []string{
@@ -263,6 +301,10 @@ func TestAnEmptyVariableIsNotSet(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2000, c.Deliver.Slots)
 	require.Equal(t, config.ModeEmbedded, c.Mode())
+	require.False(t, c.IsSet("HOMING_SLOTS"))
+	c, err = config.Load(config.FunctionLocal, []string{"HOME=/h", "HOMING_SLOTS=2000"})
+	require.NoError(t, err)
+	require.True(t, c.IsSet("HOMING_SLOTS"))
 }
 
 // Errors of the library name fields, which must lead to one variable each; and every variable has a paragraph.

@@ -6,6 +6,9 @@ import "time"
 type Config struct {
 	// Function is what the process is; it is not from the environment, and set by Parse.
 	Function Function `env:"-"`
+	// Only are the functions that a local process is made of; none means all. It is not from the environment either, and
+	// set before Validate.
+	Only []Function `env:"-"`
 
 	Server    Server
 	Services  Services
@@ -18,8 +21,9 @@ type Config struct {
 	Telemetry Telemetry
 	Client    Client
 
-	home     string // where DataDirectory is when nothing says so
-	database string // that of Embed; may hold a password
+	home     string          // where DataDirectory is when nothing says so
+	database string          // that of Embed; may hold a password
+	set      map[string]bool // the variables that are set
 }
 
 // Server says where the process listens and how it ends.

@@ -55,7 +55,10 @@ func Load(f Function, environ []string) (*Config, error) {
 func Parse(f Function, environ []string) (*Config, error) {
 	vars := env.ToMap(environ)
 	maps.DeleteFunc(vars, func(_, value string) bool { return strings.TrimSpace(value) == "" })
-	c := &Config{Function: f, home: home(vars)}
+	c := &Config{Function: f, home: home(vars), set: make(map[string]bool, len(vars))}
+	for name := range vars {
+		c.set[name] = true
+	}
 	problems := unknown(vars)
 	err := env.ParseWithOptions(c, env.Options{Environment: vars, FuncMap: map[reflect.Type]env.ParserFunc{
 		reflect.TypeFor[time.Duration](): func(v string) (any, error) { return ParseDuration(v) },

@@ -111,27 +111,39 @@ func (k *checks) scheme(variable string, u URL, schemes ...string) {
 
 // checkNeeds checks that the function has the services that it cannot do without, where it runs.
 func (c *Config) checkNeeds(k *checks) {
-	mode, local := c.Mode(), c.Function == FunctionLocal
+	if c.Function == FunctionCommand {
+		return
+	}
+	mode, whole := c.Mode(), c.Function == FunctionLocal && len(c.Only) == 0
 	noDatabase := c.Services.DatabaseURL.IsZero()
-	k.that(!noDatabase || local && mode != ModeKnative, "DATABASE_URL",
-		"is not set; set it to postgres://user:password@host:5432/database (only `homing serve` outside Knative runs a "+
-			"Postgres of its own)")
-	k.that(!noDatabase || !local || c.DataDirectory() != "", "HOMING_DATA_DIR",
+	k.that(!noDatabase || whole && mode != ModeKnative, "DATABASE_URL",
+		"is not set; set it to postgres://user:password@host:5432/database (only `homing serve` without --only, outside "+
+			"Knative, runs a Postgres of its own)")
+	k.that(!noDatabase || !whole || c.DataDirectory() != "", "HOMING_DATA_DIR",
 		"is not set, and neither is HOME; set one of them, or DATABASE_URL")
-	onlyBus := mode == ModeKnative || !local
-	k.that(!onlyBus || c.Bus() != BackendMemory, "K_SINK",
-		"is not set, and neither is RABBITMQ_URL; the functions would not hear from each other")
-	usesTimers := local || c.Function == FunctionDeliver || c.Function == FunctionRetry
+	c.checkBus(k, whole)
+	usesTimers := c.runs(FunctionDeliver) || c.runs(FunctionRetry)
 	k.that(mode != ModeKnative || !usesTimers || c.Timers() != BackendMemory, "REDIS_URL",
 		"is not set; on Knative nothing is kept in memory, for processes come and go")
-	parks := local || c.Function == FunctionRetry || c.Function == FunctionIngest && c.Ingest.Face != FacePublic
+	parks := whole || c.runs(FunctionRetry) || c.runs(FunctionIngest) && c.Ingest.Face != FacePublic
 	k.that(mode != ModeKnative || !parks || !c.Services.RabbitMQURL.IsZero(), "RABBITMQ_URL",
 		"is not set; ingest parks events there while Postgres is away, and retry fetches them")
-	seals := local || c.Function == FunctionDeliver || c.Function == FunctionManage
+	seals := c.runs(FunctionDeliver) || c.runs(FunctionManage)
 	k.that(mode == ModeEmbedded || !seals || len(c.Security.EncryptionKeys) > 0, "HOMING_ENCRYPTION_KEYS",
 		"is not set; make a key with `openssl rand -base64 32`, and set it to k1: and that key, for all functions alike")
 	k.that(mode != ModeKnative || c.Function != FunctionIngest || c.Ingest.Face != FaceBoth, "HOMING_INGEST_FACE",
 		"is both; on Knative set it to public or to broker, each in a service of its own")
+}
+
+// checkBus checks that functions in processes of their own hear from each other.
+func (c *Config) checkBus(k *checks, whole bool) {
+	mode, inMemory := c.Mode(), c.Bus() == BackendMemory
+	if c.Function == FunctionLocal && mode != ModeKnative {
+		k.that(!inMemory || whole, "RABBITMQ_URL", "is not set; with --only the other functions are processes of their own "+
+			"and would not hear from this one: set it to amqp://user:password@host:5672/, or leave --only out")
+		return
+	}
+	k.that(!inMemory, "K_SINK", "is not set, and neither is RABBITMQ_URL; the functions would not hear from each other")
 }
 
 // MaxParked is the largest HOMING_MAX_PAYLOAD that can be parked: in base64, with its attributes, it fits one message.

@@ -14,13 +14,15 @@ import (
 // Function is what a process is.
 type Function string
 
-// The functions. Local is all of them in one process (`homing serve`).
+// The functions. Local is all of them in one process (`homing serve`), or those of [Config.Only]; command is a process
+// that looks at a Homing or changes it, and ends (`homing endpoint`): it finds out what it needs when it needs it.
 const (
 	FunctionIngest  Function = "ingest"
 	FunctionDeliver Function = "deliver"
 	FunctionRetry   Function = "retry"
 	FunctionManage  Function = "manage"
 	FunctionLocal   Function = "local"
+	FunctionCommand Function = "command"
 )
 
 // Face is which of ingest's faces a process shows.

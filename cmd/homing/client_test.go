@@ -1,0 +1,61 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// read returns a file of a data directory.
+func read(t *testing.T, dir, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	require.NoError(t, err)
+	return string(b[:len(b)-1]) // without the end of the line
+}
+
+// listed returns the ids of what a list command prints, newest first for deliveries, oldest first for endpoints.
+func listed(t *testing.T, env []string, args ...string) (ids []string) {
+	t.Helper()
+	var lines []struct{ ID string }
+	require.NoError(t, json.Unmarshal([]byte(must(t, env, append(args, "-o", "json")...)), &lines))
+	for _, l := range lines {
+		ids = append(ids, l.ID)
+	}
+	return ids
+}
+
+// The commands work on one Homing, so each part ends with what it made deleted.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	dir := home(t)
+	env := environ("HOMING_DATA_DIR=" + dir)
+	server := begin(t, env, nil, "serve", "--listen", "127.0.0.1:0")
+	server.waitFor(t, "Try, in another terminal")
+
+	t.Run("NeedWhatTheyUse", func(t *testing.T) {
+		env := environ("DATABASE_URL="+read(t, dir, "database-url"), "HOMING_URL="+read(t, dir, "address"),
+			"HOMING_API_KEY="+read(t, dir, "api-key"))
+		require.Contains(t, must(t, env, "migrate"), "up to date")
+		require.Contains(t, must(t, env, "send", "--type", "order.paid"), "goes to 0 endpoint")
+		create := []string{"endpoint", "create", "--url", "https://example.com/hook"}
+		require.Contains(t, fails(t, env, create...), "HOMING_ENCRYPTION_KEYS")
+
+		must(t, append(env, "HOMING_ENCRYPTION_KEYS="+read(t, dir, "encryption-keys")), create...)
+		id := listed(t, env, "endpoint", "list")[0]
+		require.Contains(t, fails(t, env, "endpoint", "rotate", id), "HOMING_ENCRYPTION_KEYS")
+		must(t, env, "endpoint", "delete", id)
+	})
+
+	server.end(t)
+}
+
+func TestOnlyNeedsABus(t *testing.T) {
+	t.Parallel()
+	out := fails(t, environ("DATABASE_URL=postgres://u@127.0.0.1:1/homing"), "serve", "--only", "ingest")
+	require.Contains(t, out, "RABBITMQ_URL is not set")
+	require.NotContains(t, out, "HOMING_ENCRYPTION_KEYS", "ingest seals nothing")
+}
