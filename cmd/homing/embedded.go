@@ -8,24 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/homing-hooks/homing/pkg/embedded"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/store/postgres"
 )
 
-// embeddedTick is the time between ticks where HOMING_TICK does not say: what `homing delivery retry` asks for goes out
-// with the next one, and a question to one's own Postgres every few seconds costs nothing.
-const embeddedTick = 5 * time.Second
-
 // embed starts the private Postgres, brings its schema up to date, and reads or makes the encryption key.
 func (s *serving) embed(ctx context.Context) error {
-	if !slices.ContainsFunc(s.app.environ, func(v string) bool { return strings.HasPrefix(v, "HOMING_TICK=") }) {
-		s.cfg.Retry.Tick = embeddedTick
-	}
 	dir := s.cfg.DataDirectory()
 	if dir == "" {
 		return errors.New("there is no home directory to keep data in: set HOMING_DATA_DIR")

@@ -285,6 +285,16 @@ func TestCommandsNeedNothingBeforehand(t *testing.T) {
 	require.ErrorContains(t, err, "HOMING_SLOTS", "but what is set must make sense")
 }
 
+func TestEmbeddedTicksOftenUnlessToldOtherwise(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]time.Duration{"": 5 * time.Second, "60s": time.Minute, "2s": 2 * time.Second} {
+		c, err := config.Load(config.FunctionLocal, []string{"HOME=/h", "HOMING_TICK=" + value})
+		require.NoError(t, err)
+		require.NoError(t, c.Embed("postgres://db/x", key))
+		require.Equal(t, want, c.Retry.Tick, "HOMING_TICK=%s", value)
+	}
+}
+
 func TestKubernetesServiceLinksAreNotSettings(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load(config.FunctionLocal, []string{

@@ -173,7 +173,7 @@ type Policy struct {
 // Retry says how time is kept, and for how long things are.
 type Retry struct {
 	// The time between ticks, each of which fires timers and reconciles. It is also how long a tick goes on at most. On
-	// Knative it must be what the PingSource does.
+	// Knative it must be what the PingSource does. When it is not set, it is 5s in embedded mode.
 	Tick time.Duration `env:"HOMING_TICK" envDefault:"60s"`
 	// How many timers or rows are taken at once.
 	Batch int `env:"HOMING_RETRY_BATCH" envDefault:"1000"`
