@@ -2,6 +2,9 @@ package main_test
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -50,7 +53,22 @@ func TestCommands(t *testing.T) {
 		must(t, env, "endpoint", "delete", id)
 	})
 
+	t.Run("ShowAKeyToItsOwnHomingOnly", func(t *testing.T) {
+		shown := make(chan string, 1)
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			shown <- r.Header.Get("Authorization")
+			_, _ = io.WriteString(w, "{}")
+		}))
+		defer other.Close()
+		elsewhere := append(env, "HOMING_URL="+other.URL) //nolint:gocritic // a copy, for env is full
+		require.Contains(t, fails(t, elsewhere, "send", "--type", "order.paid"), "HOMING_API_KEY")
+		require.Empty(t, shown)
+		must(t, append(elsewhere, "HOMING_API_KEY=hmk_other"), "send", "--type", "order.paid")
+		require.Equal(t, "Bearer hmk_other", <-shown)
+	})
+
 	server.end(t)
+	require.Contains(t, fails(t, env, "send", "--type", "order.paid"), "homing serve")
 }
 
 func TestOnlyNeedsABus(t *testing.T) {

@@ -50,7 +50,11 @@ func (s *serving) startDemo(ctx context.Context, dir store.Directory) error {
 	e := newEvent{
 		source: "/homing/demo", eventType: "homing.demo", data: `{"hello": "webhook"}`, contentType: "application/json",
 	}
-	_, err = e.post(ctx, s.cfg, "demo-"+s.app.ids.New(time.Now()).String(), []byte(e.data))
+	to, err := reachEmbedded(s.cfg)
+	if err != nil {
+		return err
+	}
+	_, err = e.post(ctx, to, "demo-"+s.app.ids.New(time.Now()).String(), []byte(e.data))
 	return err
 }
 

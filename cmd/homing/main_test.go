@@ -308,7 +308,8 @@ func TestServeRunsForAnOrdinaryUser(t *testing.T) {
 		require.NoError(t, os.Chown(dir, nobody, nobody))
 		attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
-	env := environ("HOMING_DATA_DIR=" + filepath.Join(dir, "data"))
+	// HOMING_URL is for commands that talk to another Homing; the demo's event goes to this one.
+	env := environ("HOMING_DATA_DIR="+filepath.Join(dir, "data"), "HOMING_URL=http://127.0.0.1:1")
 	p := begin(t, env, attr, "serve", "--demo", "--listen", "127.0.0.1:0")
 	p.waitFor(t, "verified webhook-id msg_")
 	p.end(t)

@@ -69,12 +69,19 @@ func (n *newEvent) send(ctx context.Context, a *app, cfg *config.Config, in io.R
 	if n.count < 1 || (n.count > 1 && n.id != "") {
 		return errors.New("--count must be at least 1, and goes without --id")
 	}
+	to, err := reach(cfg)
+	if err != nil {
+		return err
+	}
+	if n.eventType == "" {
+		return errors.New("--type is empty; name the event's type, such as order.paid")
+	}
 	for range n.count {
 		id := n.id
 		if id == "" {
 			id = a.ids.New(time.Now()).String()
 		}
-		r, err := n.post(ctx, cfg, id, data)
+		r, err := n.post(ctx, to, id, data)
 		if err != nil {
 			return err
 		}
@@ -105,7 +112,7 @@ func (n *newEvent) payload(in io.Reader) ([]byte, error) {
 }
 
 // post sends one event and returns its receipt.
-func (n *newEvent) post(ctx context.Context, cfg *config.Config, id string, data []byte) (receipt, error) {
+func (n *newEvent) post(ctx context.Context, to target, id string, data []byte) (receipt, error) {
 	e := event.New()
 	e.SetID(id)
 	e.SetSource(n.source)
@@ -120,18 +127,14 @@ func (n *newEvent) post(ctx context.Context, cfg *config.Config, id string, data
 	if err := e.Validate(); err != nil {
 		return receipt{}, err
 	}
-	base, key, err := reach(cfg)
-	if err != nil {
-		return receipt{}, err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/v1/events", http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to.base+"/v1/events", http.NoBody)
 	if err != nil {
 		return receipt{}, err
 	}
 	if err := cehttp.WriteRequest(ctx, binding.ToMessage(&e), r); err != nil {
 		return receipt{}, err
 	}
-	r.Header.Set("Authorization", "Bearer "+key)
+	r.Header.Set("Authorization", "Bearer "+to.key)
 	return answerOf(r)
 }
 
@@ -151,22 +154,43 @@ func answerOf(r *http.Request) (receipt, error) {
 	return got, json.NewDecoder(res.Body).Decode(&got)
 }
 
-// reach returns where the running Homing is and the API key to show it: those configured, or those of the embedded one.
-func reach(cfg *config.Config) (base, key string, err error) {
-	base, key = strings.TrimSuffix(cfg.Client.URL.Reveal(), "/"), cfg.Client.APIKey.Reveal()
-	if key != "" {
-		return base, key, nil
+// target is a running Homing and the API key to show it. The key of an embedded Homing goes to that Homing only.
+type target struct{ base, key string }
+
+// reach returns the Homing that the settings name, or else the embedded one.
+func reach(cfg *config.Config) (target, error) {
+	to := target{strings.TrimSuffix(cfg.Client.URL.Reveal(), "/"), cfg.Client.APIKey.Reveal()}
+	elsewhere := cfg.IsSet("HOMING_URL") || cfg.Mode() != config.ModeEmbedded
+	if elsewhere && to.key == "" {
+		return to, errors.New("HOMING_API_KEY is not set: `homing key create` makes a key (that of an embedded Homing is " +
+			"used only without HOMING_URL and DATABASE_URL)")
 	}
+	if elsewhere {
+		return to, nil
+	}
+	embedded, err := reachEmbedded(cfg)
+	if to.key == "" {
+		return embedded, err
+	}
+	if err == nil { // with another tenant's key, say
+		to.base = embedded.base
+	}
+	return to, nil
+}
+
+// reachEmbedded returns the embedded Homing that runs in the data directory.
+func reachEmbedded(cfg *config.Config) (target, error) {
 	dir := cfg.DataDirectory()
-	if key, err = readFile(dir, fileAPIKey); err != nil {
-		return "", "", err
+	if dir == "" {
+		return target{}, errNoDataDirectory
 	}
-	if key == "" {
-		return "", "", fmt.Errorf("no API key: set HOMING_API_KEY (`homing key create` makes one); "+
-			"there is none in %s either", dir)
+	base, err := readFile(dir, fileAddress)
+	if err != nil {
+		return target{}, err
 	}
-	if address, err := readFile(dir, fileAddress); err == nil && address != "" {
-		base = address
+	key, err := readFile(dir, fileAPIKey)
+	if err == nil && (base == "" || key == "") {
+		err = fmt.Errorf("no Homing runs in %s: start one with `homing serve`, or set HOMING_URL and HOMING_API_KEY", dir)
 	}
-	return base, key, nil
+	return target{base, key}, err
 }

@@ -234,8 +234,10 @@ type Telemetry struct {
 
 // Client holds what the commands that talk to a running Homing use (`homing send`, `homing endpoint`, ...).
 type Client struct {
-	// The base URL of the Homing to talk to.
+	// The base URL of the Homing to talk to. Where neither it nor DATABASE_URL is set, the embedded one that runs in
+	// HOMING_DATA_DIR goes before the default.
 	URL URL `env:"HOMING_URL" envDefault:"http://127.0.0.1:8080"`
-	// The API key to show there. Not set: in embedded mode the one in HOMING_DATA_DIR.
+	// The API key to show there; `homing key create` makes one. The key that an embedded Homing keeps in HOMING_DATA_DIR
+	// is shown to no other.
 	APIKey Secret `env:"HOMING_API_KEY"`
 }
