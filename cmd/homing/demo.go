@@ -13,17 +13,16 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// fileDemo remembers the demo endpoint of the last run, which a crash may have left behind.
+// fileDemo remembers the demo endpoint, which a crash may leave behind.
 const fileDemo = "demo-endpoint"
 
-// startDemo registers an endpoint in this process that verifies what it gets and prints it, and sends it an event. The
-// endpoint is deleted in the end.
+// startDemo registers an endpoint in this process that verifies what it gets and prints it, and sends it an event. In
+// the end forgetDemo deletes the endpoint.
 func (s *serving) startDemo(ctx context.Context, dir store.Directory) error {
 	if !s.cfg.LoopbackAllowed() {
 		return errors.New("--demo delivers to this machine, which is allowed only without DATABASE_URL and on a loopback " +
 			"address; `homing listen` receives anywhere")
 	}
-	s.forgetDemo(ctx, dir)
 	r, err := newReceiver(s.out, http.StatusOK)
 	if err != nil {
 		return err
@@ -58,9 +57,13 @@ func (s *serving) startDemo(ctx context.Context, dir store.Directory) error {
 	return err
 }
 
-// forgetDemo deletes the demo endpoint of an earlier run: nobody listens there any more.
+// forgetDemo deletes the demo endpoint of this run, or of an earlier one that crashed: nobody listens there any more,
+// and it would fail every event for days.
 func (s *serving) forgetDemo(ctx context.Context, dir store.Directory) {
-	text, err := readFile(s.cfg.DataDirectory(), fileDemo)
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	data := s.cfg.DataDirectory()
+	text, err := readFile(data, fileDemo)
 	if err != nil || text == "" {
 		return
 	}
@@ -68,8 +71,9 @@ func (s *serving) forgetDemo(ctx context.Context, dir store.Directory) {
 	if err == nil {
 		err = dir.SetEndpointStatus(ctx, s.app.tenant, id, webhook.EndpointDeleted, "the demo ended")
 	}
-	if err != nil {
-		s.log.DebugContext(ctx, "the last demo's endpoint is not deleted", "error", err)
+	if errors.Is(err, store.ErrUnavailable) {
+		s.log.WarnContext(ctx, "the demo endpoint will be deleted at the next start", "error", err)
+		return
 	}
-	_ = os.Remove(filepath.Join(s.cfg.DataDirectory(), fileDemo))
+	_ = os.Remove(filepath.Join(data, fileDemo))
 }

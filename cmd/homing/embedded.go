@@ -54,6 +54,7 @@ func (s *serving) firstStart(ctx context.Context, dir store.Directory, base stri
 		return err
 	}
 	s.closers = append(s.closers, func(context.Context) error { return os.Remove(filepath.Join(data, fileAddress)) })
+	s.forgetDemo(ctx, dir)
 	key, err := readFile(data, fileAPIKey)
 	if err != nil || key != "" {
 		return err

@@ -239,11 +239,17 @@ func TestServeForANewcomer(t *testing.T) {
 	require.Equal(t, key, kept, "it goes on with the same data")
 	require.Contains(t, must(t, env, "send", "--type", "order.paid", "--id", "order-1"), "had been sent before")
 
-	require.NoError(t, again.cmd.Process.Kill())
-	<-again.done
-	third := begin(t, env, nil, "serve", "--listen", "127.0.0.1:0")
-	third.waitFor(t, "Try, in another terminal")
-	third.end(t)
+	require.Empty(t, listed(t, env, "endpoint", "list"), "nobody listens at the demo endpoint")
+	again.end(t)
+
+	third := begin(t, env, nil, "serve", "--demo", "--listen", "127.0.0.1:0")
+	third.waitFor(t, "verified webhook-id msg_")
+	require.NoError(t, third.cmd.Process.Kill())
+	<-third.done
+	fourth := begin(t, env, nil, "serve", "--listen", "127.0.0.1:0")
+	fourth.waitFor(t, "Try, in another terminal")
+	require.Empty(t, listed(t, env, "endpoint", "list"), "a crash leaves no demo endpoint behind either")
+	fourth.end(t)
 }
 
 func TestListenReceivesWhatItRegisteredFor(t *testing.T) {

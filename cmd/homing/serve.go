@@ -113,6 +113,7 @@ func (s *serving) serve(ctx context.Context, server *local.App) error {
 	}
 	s.banner(base)
 	if s.demo {
+		defer s.forgetDemo(context.WithoutCancel(ctx), server.Store())
 		if err := s.startDemo(ctx, server.Store()); err != nil {
 			return err
 		}
