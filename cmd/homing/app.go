@@ -133,10 +133,26 @@ func (a *app) explain(err error, thing string) error {
 
 // checkURL refuses what could never be delivered to.
 func (a *app) checkURL(raw string) error {
-	cfg, err := a.config()
+	cfg, err := a.found()
 	if err != nil {
 		return err
 	}
+	err = validURL(cfg, raw)
+	if err == nil || cfg.Mode() != config.ModeEmbedded || cfg.LoopbackAllowed() {
+		return err
+	}
+	listens, _ := cfg.ListenAddress()
+	inside := *cfg
+	inside.Server.Listen = config.DefaultListen
+	if validURL(&inside, raw) == nil {
+		return fmt.Errorf("%w; deliveries to this machine are allowed while Homing listens on a loopback address only, and "+
+			"this one listens on %s: start it with another HOMING_LISTEN", err, listens)
+	}
+	return err
+}
+
+// validURL checks a URL by the settings of a Homing.
+func validURL(cfg *config.Config, raw string) error {
 	guard, err := local.Guard(cfg)
 	if err != nil {
 		return err
@@ -185,6 +201,13 @@ func findEmbedded(cfg *config.Config) error {
 	keys, err := readFile(dir, fileEncryptionKeys)
 	if err != nil {
 		return err
+	}
+	address, err := readFile(dir, fileAddress)
+	if err != nil {
+		return err
+	}
+	if address != "" {
+		cfg.Server.Listen = strings.TrimPrefix(address, "http://")
 	}
 	return cfg.Embed(url, keys)
 }

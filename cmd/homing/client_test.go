@@ -71,6 +71,25 @@ func TestCommands(t *testing.T) {
 	require.Contains(t, fails(t, env, "send", "--type", "order.paid"), "homing serve")
 }
 
+// Whether this machine may be delivered to is for the Homing that runs to say, not for the environment of the command.
+func TestLoopbackIsAsTheServerHasIt(t *testing.T) {
+	t.Parallel()
+	dir := home(t)
+	everywhere := environ("HOMING_DATA_DIR="+dir, "HOMING_LISTEN=0.0.0.0:0")
+	server := begin(t, everywhere, nil, "serve")
+	server.waitFor(t, "Try, in another terminal")
+	out := fails(t, environ("HOMING_DATA_DIR="+dir), "listen", "--register", "--port", "0")
+	require.Contains(t, out, "HOMING_LISTEN")
+	server.end(t)
+
+	server = begin(t, environ("HOMING_DATA_DIR="+dir), nil, "serve", "--listen", "127.0.0.1:0")
+	server.waitFor(t, "Try, in another terminal")
+	listener := begin(t, everywhere, nil, "listen", "--register", "--port", "0")
+	listener.waitFor(t, "endpoint ")
+	listener.end(t)
+	server.end(t)
+}
+
 func TestOnlyNeedsABus(t *testing.T) {
 	t.Parallel()
 	out := fails(t, environ("DATABASE_URL=postgres://u@127.0.0.1:1/homing"), "serve", "--only", "ingest")
