@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -67,8 +68,54 @@ func TestCommands(t *testing.T) {
 		require.Equal(t, "Bearer hmk_other", <-shown)
 	})
 
+	t.Run("SayWhatHoldsARetry", func(t *testing.T) { retryOfWhatIsHeld(t, env) })
+
 	server.end(t)
 	require.Contains(t, fails(t, env, "send", "--type", "order.paid"), "homing serve")
+}
+
+func retryOfWhatIsHeld(t *testing.T, env []string) {
+	t.Helper()
+	answers := make(chan int, 1)
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(<-answers)
+	}))
+	defer hook.Close()
+	attempted := func(id, outcome string) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			var shown struct {
+				Attempts []struct{ Outcome string } `json:"attempt_records"`
+			}
+			require.NoError(t, json.Unmarshal([]byte(must(t, env, "delivery", "show", id, "-o", "json")), &shown))
+			return len(shown.Attempts) > 0 && shown.Attempts[len(shown.Attempts)-1].Outcome == outcome
+		}, 20*time.Second, 10*time.Millisecond)
+	}
+	newEndpoint := func() (endpoint, delivery string) {
+		t.Helper()
+		must(t, env, "endpoint", "create", "--url", hook.URL)
+		must(t, env, "send", "--type", "order.paid")
+		return listed(t, env, "endpoint", "list")[0], listed(t, env, "delivery", "list")[0]
+	}
+
+	endpoint, delivery := newEndpoint()
+	answers <- http.StatusServiceUnavailable
+	attempted(delivery, "throttled")
+	require.Contains(t, must(t, env, "delivery", "retry", delivery), "has asked to wait until")
+	must(t, env, "endpoint", "pause", endpoint)
+	require.Contains(t, must(t, env, "delivery", "retry", delivery), "homing endpoint resume "+endpoint)
+	must(t, env, "endpoint", "delete", endpoint)
+	require.Contains(t, fails(t, env, "delivery", "retry", delivery), "was deleted")
+
+	endpoint, delivery = newEndpoint()
+	answers <- http.StatusGone
+	attempted(delivery, "gone")
+	out := must(t, env, "delivery", "retry", delivery)
+	require.Contains(t, out, "is replayed as")
+	require.Contains(t, out, "is disabled")
+	require.Contains(t, out, "homing endpoint resume "+endpoint)
+	must(t, env, "endpoint", "delete", endpoint)
 }
 
 // Whether this machine may be delivered to is for the Homing that runs to say, not for the environment of the command.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,11 +47,15 @@ func lineOf(d *webhook.Delivery) deliveryLine {
 func deliveryList(a *app) *cobra.Command {
 	var endpoint, state, before string
 	limit := 20
+	states := listed(webhook.States)
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the tenant's deliveries, newest first", Args: cobra.NoArgs,
 		Example: "  homing delivery list --state exhausted --limit 100",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := store.DeliveryQuery{Tenant: a.tenant, State: webhook.State(state), Limit: limit}
+			if state != "" && !slices.Contains(webhook.States, q.State) {
+				return fmt.Errorf("--state %q is none of %s", state, states)
+			}
 			if limit < 1 || limit > 1000 {
 				return errors.New("--limit must be 1 to 1000")
 			}
@@ -73,7 +79,7 @@ func deliveryList(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&endpoint, "endpoint", "", "only those to this endpoint")
 	cmd.Flags().StringVar(&state, "state", "",
-		"only those in this state: scheduled, attempting, succeeded, exhausted, cancelled")
+		"only those in this state: "+states)
 	cmd.Flags().StringVar(&before, "before", "", "only those older than this delivery: the next page")
 	cmd.Flags().IntVar(&limit, "limit", limit, "how many at most")
 	return cmd
@@ -131,9 +137,9 @@ type deliveryDetail struct {
 
 func deliveryShow(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show a delivery with every attempt", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show a delivery with every attempt", Args: oneID("delivery"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := deliveryID(args[0])
+			id, err := idOf("delivery", args[0])
 			if err != nil {
 				return err
 			}
@@ -201,16 +207,20 @@ func (d deliveryDetail) human(w io.Writer) error {
 func deliveryRetry(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "retry ID", Short: "Attempt a delivery now; one that has ended is replayed as a new delivery",
-		Args: cobra.ExactArgs(1),
+		Args: oneID("delivery"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := deliveryID(args[0])
+			id, err := idOf("delivery", args[0])
 			if err != nil {
 				return err
 			}
 			return a.withStore(cmd.Context(), func(ctx context.Context, s store.Store) error {
 				due, err := s.RetryNow(ctx, a.tenant, id, &a.ids)
 				if err != nil {
-					return a.explain(err, "delivery "+args[0])
+					return whyNoRetry(ctx, a, s, id, err)
+				}
+				when, err := goesOut(ctx, a, s, due.Endpoint)
+				if err != nil {
+					return err
 				}
 				made := map[string]string{"id": due.Delivery.String()}
 				return a.print(cmd.OutOrStdout(), made, func(w io.Writer) error {
@@ -218,7 +228,7 @@ func deliveryRetry(a *app) *cobra.Command {
 					if due.Delivery != id {
 						what = "is replayed as " + due.Delivery.String()
 					}
-					_, err := fmt.Fprintf(w, "delivery %s %s: it goes out with the server's next tick\n", id, what)
+					_, err := fmt.Fprintf(w, "delivery %s %s: %s\n", id, what, when)
 					return err
 				})
 			})
@@ -226,10 +236,43 @@ func deliveryRetry(a *app) *cobra.Command {
 	}
 }
 
-func deliveryID(text string) (webhook.ID, error) {
-	id, err := webhook.ParseID(text)
+// goesOut says when a delivery that is due goes out: what holds it, if something does, is its endpoint.
+func goesOut(ctx context.Context, a *app, s store.Store, endpoint webhook.ID) (string, error) {
+	e, err := s.Endpoint(ctx, a.tenant, endpoint)
 	if err != nil {
-		return id, fmt.Errorf("%q: %w; `homing delivery list` shows the ids", text, err)
+		return "", err
 	}
-	return id, nil
+	now, err := s.Now(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case e.Status != webhook.EndpointActive:
+		return fmt.Sprintf("it is held while its endpoint is %s (%s); `homing endpoint resume %s` lets it go", e.Status,
+			e.StatusReason, e.ID), nil
+	case !e.Open(now):
+		return fmt.Sprintf("it is held, for its endpoint has asked to wait until %s", clockTime(e.ThrottledUntil)), nil
+	default:
+		return "it goes out with the server's next tick", nil
+	}
+}
+
+// whyNoRetry says why a delivery could not be made due.
+func whyNoRetry(ctx context.Context, a *app, s store.Store, id webhook.ID, err error) error {
+	if !errors.Is(err, store.ErrConflict) {
+		return a.explain(err, "delivery "+id.String())
+	}
+	view, viewErr := s.Delivery(ctx, a.tenant, id)
+	if viewErr == nil && view.Delivery.State == webhook.StateAttempting {
+		return fmt.Errorf("delivery %s is being attempted just now: `homing delivery show %s` tells how it went", id, id)
+	}
+	return fmt.Errorf("delivery %s cannot be sent again: its endpoint was deleted", id)
+}
+
+// listed names the words that a flag can have.
+func listed[T ~string](words []T) string {
+	texts := make([]string, len(words))
+	for i, w := range words {
+		texts[i] = string(w)
+	}
+	return strings.Join(texts, ", ")
 }

@@ -7,6 +7,11 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/homing-hooks/homing/pkg/config"
+	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
 // print writes v as JSON when that was asked for, and by human otherwise.
@@ -36,6 +41,46 @@ func clockTime(t time.Time) string {
 		return ""
 	}
 	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// duration is a flag of a time, in the words of the settings: with d for days, and never negative.
+type duration time.Duration
+
+// String implements pflag.Value; "" is a default that help does not mention.
+func (d *duration) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return time.Duration(*d).String()
+}
+
+// Type implements pflag.Value.
+func (d *duration) Type() string { return "duration" }
+
+// Set implements pflag.Value.
+func (d *duration) Set(text string) error {
+	parsed, err := config.ParseDuration(text)
+	*d = duration(parsed)
+	return err
+}
+
+// oneID wants one argument, the id of a thing.
+func oneID(thing string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("name one %s by its id; `homing %s list` shows them", thing, thing)
+		}
+		return nil
+	}
+}
+
+// idOf reads the id of a thing.
+func idOf(thing, text string) (webhook.ID, error) {
+	id, err := webhook.ParseID(text)
+	if err != nil {
+		return id, fmt.Errorf("%q: %w; `homing %s list` shows the ids", text, err, thing)
+	}
+	return id, nil
 }
 
 // must panics on an error that only a mistake in this program can cause.
