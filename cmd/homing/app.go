@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -50,6 +51,9 @@ Start with "homing serve --demo". Settings are environment variables; docs/confi
 			if a.output != "text" && a.output != "json" {
 				return fmt.Errorf("--output %q is neither text nor json", a.output)
 			}
+			if !tenantForm.MatchString(a.tenant) {
+				return fmt.Errorf("--tenant %q must be 1 to 64 of the characters a-z, 0-9, _ and -", a.tenant)
+			}
 			if a.dataDir == "" && os.Geteuid() == 0 && os.Getenv("HOMING_DATA_DIR")+os.Getenv("XDG_DATA_HOME") == "" {
 				a.dataDir = rootDataDir
 			}
@@ -65,6 +69,11 @@ Start with "homing serve --demo". Settings are environment variables; docs/confi
 	f.StringVar(&a.dataDir, "data-dir", "", "where an embedded Homing keeps its data (HOMING_DATA_DIR)")
 	cmd.AddCommand(serveCommand(a), sendCommand(a), listenCommand(a), endpointCommand(a), deliveryCommand(a),
 		keyCommand(a), migrateCommand(a))
+	for _, group := range cmd.Commands() {
+		if group.HasSubCommands() {
+			group.Args, group.RunE = cobra.NoArgs, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return cmd
 }
 

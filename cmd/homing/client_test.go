@@ -68,6 +68,22 @@ func TestCommands(t *testing.T) {
 		require.Equal(t, "Bearer hmk_other", <-shown)
 	})
 
+	t.Run("SendHeadersAsTheyWereGiven", func(t *testing.T) {
+		got := make(chan string, 1)
+		hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			got <- r.Header.Get("X-List")
+		}))
+		defer hook.Close()
+		must(t, env, "endpoint", "create", "--url", hook.URL, "--header", "X-List=a,b", "--header", "X-Other=c")
+		must(t, env, "send", "--type", "order.paid")
+		require.Equal(t, "a,b", <-got)
+		must(t, env, "endpoint", "delete", listed(t, env, "endpoint", "list")[0])
+
+		out := fails(t, env, "endpoint", "create", "--url", hook.URL, "--header", "Authorization: Bearer hunter2")
+		require.Contains(t, out, "Name=value")
+		require.NotContains(t, out, "hunter2")
+	})
+
 	t.Run("SayWhatHoldsARetry", func(t *testing.T) { retryOfWhatIsHeld(t, env) })
 
 	server.end(t)

@@ -21,6 +21,9 @@ func (s *serving) embed(ctx context.Context) error {
 		return errors.New("there is no home directory to keep data in: set HOMING_DATA_DIR")
 	}
 	db, err := embedded.Start(ctx, embedded.Config{DataDir: dir, Logger: s.log, Out: s.out})
+	if errors.Is(err, embedded.ErrLocked) {
+		return fmt.Errorf("another Homing runs there: stop it, or name another directory with --data-dir: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("the private Postgres cannot be started: %w", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -31,7 +32,7 @@ func endpointCommand(a *app) *cobra.Command {
 type newEndpoint struct {
 	url, filter, format, schedule, signing string
 	types, headers                         []string
-	timeout                                time.Duration
+	timeout                                duration
 	rate                                   int
 }
 
@@ -61,8 +62,9 @@ func endpointCreate(a *app) *cobra.Command {
 	f.StringVar(&n.format, "format", string(webhook.FormatBinary), "body: binary, structured or standard")
 	f.StringVar(&n.schedule, "schedule", "", "waiting time before each attempt, such as 0s,5s,5m (default: the server's)")
 	f.StringVar(&n.signing, "signing", string(webhook.SecretHMAC), "v1 (HMAC-SHA256) or v1a (Ed25519)")
-	f.StringSliceVar(&n.headers, "header", nil, "header to send with each POST, Name=value")
-	f.DurationVar(&n.timeout, "timeout", 0, "of one whole attempt (default: the server's)")
+	f.StringArrayVar(&n.headers, "header", nil, "header to send with each POST, Name=value; may be given several times")
+	f.Var(&n.timeout, "timeout", "of one whole attempt, up to "+maxTimeout.String()+" (default: the server's); "+
+		"where it is longer than the server's, the answer may also begin so late")
 	f.IntVar(&n.rate, "rate", 0, "attempts per second at most (default: no limit)")
 	must(cmd.MarkFlagRequired("url"))
 	return cmd
@@ -91,13 +93,17 @@ func (n *newEndpoint) create(ctx context.Context, a *app, s store.Directory) (cr
 	if err != nil {
 		return createdEndpoint{}, err
 	}
-	secret, err := signature.NewSecret(webhook.SecretKind(n.signing))
+	secret, err := newSecret(a, n.signing, e.ID)
 	if err != nil {
-		return createdEndpoint{}, fmt.Errorf("--signing: %w", err)
+		return createdEndpoint{}, err
 	}
-	secret.ID, secret.Endpoint = a.ids.New(time.Now()), e.ID
-	if err := s.CreateEndpoint(ctx, e, []webhook.Secret{secret}); err != nil {
-		return createdEndpoint{}, a.explain(err, "tenant "+a.tenant)
+	err = s.CreateEndpoint(ctx, e, []webhook.Secret{secret})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return createdEndpoint{}, fmt.Errorf("there is no tenant %q; `homing key create --tenant %[1]s` makes it",
+			a.tenant)
+	case err != nil:
+		return createdEndpoint{}, a.explain(err, "endpoint")
 	}
 	created := createdEndpoint{ID: e.ID, URL: e.URL}
 	if created.Secret, err = signature.Format(secret); err != nil {
@@ -109,14 +115,25 @@ func (n *newEndpoint) create(ctx context.Context, a *app, s store.Directory) (cr
 	return created, err
 }
 
+// newSecret makes a signing secret of the kind that --signing names.
+func newSecret(a *app, kind string, endpoint webhook.ID) (webhook.Secret, error) {
+	secret, err := signature.NewSecret(webhook.SecretKind(kind))
+	if err != nil {
+		return secret, fmt.Errorf("--signing %q is neither v1 nor v1a", kind)
+	}
+	secret.ID, secret.Endpoint = a.ids.New(time.Now()), endpoint
+	return secret, nil
+}
+
 // endpoint returns the endpoint that the flags describe. Its errors name the flag.
 func (n *newEndpoint) endpoint(a *app) (webhook.Endpoint, error) {
 	e := webhook.Endpoint{
 		ID: a.ids.New(time.Now()), Tenant: a.tenant, URL: n.url, Types: n.types, Filter: n.filter,
-		Format: webhook.BodyFormat(n.format), Timeout: n.timeout, RatePerSecond: n.rate,
+		Format: webhook.BodyFormat(n.format), Timeout: time.Duration(n.timeout), RatePerSecond: n.rate,
 	}
-	if err := a.checkURL(n.url); err != nil {
-		return e, fmt.Errorf("--url: %w", err)
+	err := a.checkURL(n.url)
+	if err != nil {
+		return e, wrongFlag("--url", err)
 	}
 	if err := filter.Validate(n.types, n.filter); err != nil {
 		return e, fmt.Errorf("--types or --filter: %w", err)
@@ -131,23 +148,44 @@ func (n *newEndpoint) endpoint(a *app) (webhook.Endpoint, error) {
 		}
 		e.Schedule = schedule
 	}
-	if n.timeout < 0 || n.timeout > maxTimeout || n.rate < 0 {
-		return e, fmt.Errorf("--timeout must be 0 to %s, and --rate not negative", maxTimeout)
+	if e.Timeout > maxTimeout {
+		return e, fmt.Errorf("--timeout is %s; it may be %s at most", e.Timeout, maxTimeout)
 	}
+	if n.rate < 0 {
+		return e, fmt.Errorf("--rate is %d; it must not be negative", n.rate)
+	}
+	if e.Headers, err = n.headerMap(); err != nil {
+		return e, err
+	}
+	return e, nil
+}
+
+// headerMap reads the headers. Its errors show none, for they may be credentials.
+func (n *newEndpoint) headerMap() (map[string]string, error) {
+	headers := make(map[string]string)
 	for _, h := range n.headers {
 		name, value, ok := strings.Cut(h, "=")
 		if !ok {
-			return e, fmt.Errorf("--header %q: write it as Name=value", name)
+			return nil, errors.New("--header: write it as Name=value (it is not shown here, for it may be a credential)")
 		}
-		if e.Headers == nil {
-			e.Headers = make(map[string]string)
+		if _, twice := headers[name]; twice {
+			return nil, fmt.Errorf("--header %s is given twice; write several values as one, separated by commas", name)
 		}
-		e.Headers[name] = value
+		headers[name] = value
 	}
-	if err := dispatch.ValidateHeaders(e.Headers); err != nil {
-		return e, fmt.Errorf("--header: %w", err)
+	if err := dispatch.ValidateHeaders(headers); err != nil {
+		return nil, wrongFlag("--header", err)
 	}
-	return e, nil
+	return headers, nil
+}
+
+// wrongFlag says what is wrong with the value of a flag, in place of the field's own name.
+func wrongFlag(flag string, err error) error {
+	if field, ok := errors.AsType[*dispatch.FieldError](err); ok {
+		_, name, _ := strings.Cut(field.Field, ".")
+		return errors.New(strings.TrimRight(flag+" "+name, " ") + ": " + field.Problem)
+	}
+	return fmt.Errorf("%s: %w", flag, err)
 }
 
 // maxTimeout is the longest that one attempt may take.
@@ -193,57 +231,55 @@ func endpointList(a *app) *cobra.Command {
 
 func endpointRotate(a *app) *cobra.Command {
 	var signing string
-	var overlap time.Duration
+	var overlap duration
 	cmd := &cobra.Command{
 		Use: "rotate ID", Short: "Give it a new signing secret; the old ones go on signing for a while",
-		Args: cobra.ExactArgs(1),
+		Args: oneID("endpoint"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := a.config()
 			if err != nil {
 				return err
 			}
 			if !cmd.Flags().Changed("overlap") {
-				overlap = cfg.Security.SecretOverlap
+				overlap = duration(cfg.Security.SecretOverlap)
 			}
-			id, err := webhook.ParseID(args[0])
-			if err != nil || overlap < 0 {
-				return fmt.Errorf("%q must be an endpoint's id (`homing endpoint list` shows them), and --overlap not negative",
-					args[0])
-			}
-			secret, err := signature.NewSecret(webhook.SecretKind(signing))
+			id, err := idOf("endpoint", args[0])
 			if err != nil {
-				return fmt.Errorf("--signing: %w", err)
+				return err
 			}
-			secret.ID, secret.Endpoint = a.ids.New(time.Now()), id
+			secret, err := newSecret(a, signing, id)
+			if err != nil {
+				return err
+			}
 			return a.withStore(cmd.Context(), func(ctx context.Context, s store.Store) error {
-				if err := s.AddSecret(ctx, a.tenant, secret, overlap); err != nil {
+				if err := s.AddSecret(ctx, a.tenant, secret, time.Duration(overlap)); err != nil {
 					return a.explain(err, "endpoint "+args[0])
 				}
 				text, err := signature.Format(secret)
 				if err != nil {
 					return err
 				}
-				made := map[string]string{"id": args[0], "secret": text, "old_secrets_until": overlap.String()}
+				made := map[string]string{"id": args[0], "secret": text, "old_secrets_until": time.Duration(overlap).String()}
 				return a.print(cmd.OutOrStdout(), made, func(w io.Writer) error {
-					_, err := fmt.Fprintf(w, "secret   %s\nthe old ones sign for another %s\n", text, overlap)
+					_, err := fmt.Fprintf(w, "secret   %s\nthe old ones sign for another %s\n", text, time.Duration(overlap))
 					return err
 				})
 			})
 		},
 	}
 	cmd.Flags().StringVar(&signing, "signing", string(webhook.SecretHMAC), "v1 (HMAC-SHA256) or v1a (Ed25519)")
-	cmd.Flags().DurationVar(&overlap, "overlap", 0, "how long the old secrets of its kind go on signing (default: "+
+	cmd.Flags().Var(&overlap, "overlap", "how long the old secrets of its kind go on signing (default: "+
 		"HOMING_SECRET_OVERLAP)")
 	return cmd
 }
 
 func endpointStatus(a *app, verb, short string, to webhook.EndpointStatus) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " ID", Short: short, Args: cobra.ExactArgs(1),
+		Use: verb + " ID", Short: short, Args: oneID("endpoint"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := webhook.ParseID(args[0])
+			id, err := idOf("endpoint", args[0])
 			if err != nil {
-				return fmt.Errorf("%q: %w; `homing endpoint list` shows the ids", args[0], err)
+				return err
 			}
 			return a.withStore(cmd.Context(), func(ctx context.Context, s store.Store) error {
 				if err := s.SetEndpointStatus(ctx, a.tenant, id, to, "by hand"); err != nil {

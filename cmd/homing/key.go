@@ -36,14 +36,14 @@ func keyCommand(a *app) *cobra.Command {
 
 func keyCreate(a *app) *cobra.Command {
 	var name string
-	var expires time.Duration
+	var expires duration
 	cmd := &cobra.Command{
 		Use: "create --tenant TENANT", Short: "Create an API key, and the tenant when it is new; the key is shown once",
 		Args:    cobra.NoArgs,
 		Example: "  homing key create --tenant acme --name ci --expires-in 720h",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), func(ctx context.Context, s store.Store) error {
-				k, key, err := createKey(ctx, a, s, name, expires)
+				k, key, err := createKey(ctx, a, s, name, time.Duration(expires))
 				if err != nil {
 					return err
 				}
@@ -56,7 +56,7 @@ func keyCreate(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "a name to know it by")
-	cmd.Flags().DurationVar(&expires, "expires-in", 0, "how long it is valid (default: until it is revoked)")
+	cmd.Flags().Var(&expires, "expires-in", "how long it is valid (default: until it is revoked)")
 	return cmd
 }
 

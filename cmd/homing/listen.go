@@ -31,6 +31,9 @@ Homing that the settings name, and deletes it in the end.`,
 			if register == (len(secrets) > 0) {
 				return errors.New("either --secret says how the POSTs are signed, or --register makes an endpoint to send them")
 			}
+			if port < 0 || port > 65535 || answer < 200 || answer > 599 {
+				return errors.New("--port must be 0 to 65535, and --answer 200 to 599")
+			}
 			l := listener{app: a, address: net.JoinHostPort(address, strconv.Itoa(port)), answer: answer, secrets: secrets}
 			if register {
 				return l.registered(cmd, types)

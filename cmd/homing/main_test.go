@@ -210,19 +210,31 @@ func TestServeForANewcomer(t *testing.T) {
 	})
 
 	t.Run("MistakesAreExplained", func(t *testing.T) {
+		const url = "http://127.0.0.1:9000/"
 		for want, args := range map[string][]string{
-			"private":                   {"endpoint", "create", "--url", "http://10.0.0.1/"},
-			"--types or --filter":       {"endpoint", "create", "--url", "http://127.0.0.1:9000/", "--filter", "type ="},
-			"--format":                  {"endpoint", "create", "--url", "http://127.0.0.1:9000/", "--format", "xml"},
-			"--schedule":                {"endpoint", "create", "--url", "http://127.0.0.1:9000/", "--schedule", "soon"},
-			"--header":                  {"endpoint", "create", "--url", "http://127.0.0.1:9000/", "--header", "Host=x"},
-			"homing delivery list":      {"delivery", "show", "nonsense"},
-			"there is no delivery":      {"delivery", "show", "00000000-0000-0000-0000-000000000000"},
-			"there is no tenant":        {"endpoint", "list", "--tenant", "nobody"},
-			"neither text nor json":     {"endpoint", "list", "-o", "xml"},
-			"in use":                    {"serve", "--listen", "127.0.0.1:0"},
-			"either --secret":           {"listen"},
-			"required flag(s) \"type\"": {"send"},
+			"--url: the address is private": {"endpoint", "create", "--url", "http://10.0.0.1/"},
+			"--types or --filter":           {"endpoint", "create", "--url", url, "--filter", "type ="},
+			"--format":                      {"endpoint", "create", "--url", url, "--format", "xml"},
+			"--schedule":                    {"endpoint", "create", "--url", url, "--schedule", "soon"},
+			"--header Host: may not be":     {"endpoint", "create", "--url", url, "--header", "Host=x"},
+			"is given twice":                {"endpoint", "create", "--url", url, "--header", "A=1", "--header", "A=2"},
+			"1m0s at most":                  {"endpoint", "create", "--url", url, "--timeout", "5m"},
+			"neither v1 nor v1a":            {"endpoint", "create", "--url", url, "--signing", "v9"},
+			"homing key create":             {"endpoint", "create", "--url", url, "--tenant", "nobody"},
+			"homing endpoint list":          {"endpoint", "pause"},
+			"homing delivery list":          {"delivery", "show", "nonsense"},
+			"scheduled, attempting":         {"delivery", "list", "--state", "bogus"},
+			"there is no delivery":          {"delivery", "show", "00000000-0000-0000-0000-000000000000"},
+			"unknown command":               {"delivery", "lst"},
+			"there is no tenant":            {"endpoint", "list", "--tenant", "nobody"},
+			"a-z, 0-9":                      {"key", "create", "--tenant", "Acme"},
+			"write a duration like 90d":     {"key", "create", "--expires-in", "-5h"},
+			"neither text nor json":         {"endpoint", "list", "-o", "xml"},
+			"--data-dir":                    {"serve", "--listen", "127.0.0.1:0"},
+			"either --secret":               {"listen"},
+			"--answer 200 to 599":           {"listen", "--register", "--answer", "42"},
+			"required flag(s) \"type\"":     {"send"},
+			"--type is empty":               {"send", "--type", ""},
 		} {
 			require.Contains(t, fails(t, env, args...), want, "homing %v", args)
 		}

@@ -173,8 +173,11 @@ func (s *serving) banner(base string) {
 	}
 	b.WriteString("\nTry, in another terminal:\n")
 	command := os.Args[0]
-	if s.app.dataDir != "" && s.app.dataDir != rootDataDir {
-		command += " --data-dir " + s.app.dataDir
+	switch {
+	case s.cfg.Mode() != config.ModeEmbedded:
+		fmt.Fprintf(&b, "  %s key create   # then set HOMING_API_KEY to the key, and HOMING_URL to %s\n", command, base)
+	case s.cfg.IsSet("HOMING_DATA_DIR") && s.cfg.DataDirectory() != rootDataDir:
+		command += " --data-dir " + s.cfg.DataDirectory()
 	}
 	fmt.Fprintf(&b, "  %s send --type order.paid --data '{\"order\": 1}'\n", command)
 	fmt.Fprintf(&b, "  %s delivery list\n\n", command)
