@@ -152,10 +152,16 @@ func (p *process) waitFor(t *testing.T, text string) {
 	}
 }
 
-// end tells the process to end and requires that it does so in order.
+// end tells the process to end as platforms do, and requires that it does so in order.
 func (p *process) end(t *testing.T) {
 	t.Helper()
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	p.endBy(t, syscall.SIGTERM)
+}
+
+// endBy tells the process to end by a signal, and requires that it does so in order.
+func (p *process) endBy(t *testing.T, signal syscall.Signal) {
+	t.Helper()
+	require.NoError(t, p.cmd.Process.Signal(signal))
 	select {
 	case <-p.done:
 	case <-time.After(60 * time.Second):
@@ -240,7 +246,7 @@ func TestServeForANewcomer(t *testing.T) {
 		}
 	})
 
-	server.end(t)
+	server.endBy(t, syscall.SIGINT) // Ctrl-C
 	require.Contains(t, server.text(), "what is in flight is finished first")
 	require.Contains(t, fails(t, env, "endpoint", "list"), "homing serve")
 
