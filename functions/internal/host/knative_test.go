@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"io"
@@ -77,7 +78,12 @@ func (c *cluster) run(t *testing.T, name config.Function, f Function, settings .
 // post sends an event in binary mode, and returns the status that it is answered.
 func post(t *testing.T, url string, header ...string) int {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(`{}`))
+	return postData(t, url, []byte(`{}`), header...)
+}
+
+func postData(t *testing.T, url string, data []byte, header ...string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, url, bytes.NewReader(data))
 	require.NoError(t, err)
 	r.Header = http.Header{
 		"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"/s"}, "Ce-Type": {"t"},
@@ -163,6 +169,36 @@ func TestTheTickOnKnativeComesFromOutside(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, post(t, base, "ce-type", wire.TypeTick))
 	require.EqualValues(t, 1, ticks())
 	require.Empty(t, c.sink, "there is nothing to say")
+}
+
+// TestATickThatIsHeldDoesNotKeepTheProcessFromStopping: its request lasts while timers come due, up to a whole tick.
+func TestATickThatIsHeldDoesNotKeepTheProcessFromStopping(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	answered := make(chan int, 1)
+	t.Run("Stops", func(t *testing.T) { // in order, or its end fails
+		h, base := c.run(t, config.FunctionRetry, Retry)
+		setTimer(t, base, time.Now().Add(30*time.Minute))
+		go func() { answered <- post(t, base, "ce-type", wire.TypeTick) }()
+		require.Eventually(t, func() bool {
+			return gathered(t, h.tel.Registry())["homing_retry_ticks_total"] == 1
+		}, time.Minute, time.Millisecond)
+		require.Empty(t, answered, "it is held")
+	})
+	require.Equal(t, http.StatusNoContent, <-answered)
+}
+
+// setTimer has retry set a timer.
+func setTimer(t *testing.T, base string, due time.Time) {
+	t.Helper()
+	var ids webhook.IDSource
+	now := time.Now()
+	e, err := wire.Encode(&wire.Hint{
+		Type: wire.TypeRescheduled, Deliveries: []wire.Due{{Delivery: ids.New(now), Endpoint: ids.New(now), Due: due}},
+	}, ids.New(now), now)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNoContent, postData(t, base, e.Data(), "ce-type", e.Type(), "ce-partition", "0",
+		"Content-Type", e.DataContentType()))
 }
 
 func TestOnKnativeNothingIsKeptInMemory(t *testing.T) {
