@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -28,13 +29,14 @@ func (h *Host) openGate() (gate.Gate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host: REDIS_URL: %w", err)
 	}
-	g := fallback.New(shared, gatememory.New(), observeGate(h.tel.Registry(), h.log))
+	g := fallback.New(shared, gatememory.New(), fallbackOptions(s.RedisTimeout, h.tel.Registry(), h.log))
 	h.services = append(h.services, server.Part{Name: "gate", Stop: func(context.Context) error { return g.Close() }})
 	return g, nil
 }
 
-// observeGate makes it known when rate limits are not shared: then each process grants an endpoint its whole rate.
-func observeGate(r prometheus.Registerer, log *slog.Logger) fallback.Options {
+// fallbackOptions lets Redis take its time, and makes it known when rate limits are not shared: then each process grants
+// an endpoint its whole rate.
+func fallbackOptions(timeout time.Duration, r prometheus.Registerer, log *slog.Logger) fallback.Options {
 	f := promauto.With(r)
 	shared := f.NewGauge(prometheus.GaugeOpts{
 		Name: "homing_deliver_gate_shared",
@@ -45,6 +47,7 @@ func observeGate(r prometheus.Registerer, log *slog.Logger) fallback.Options {
 	})
 	shared.Set(1)
 	return fallback.Options{
+		Timeout: timeout,
 		OnLocal: func(context.Context, error) { local.Inc() },
 		OnChange: func(ctx context.Context, now fallback.State) {
 			if now == fallback.Primary {

@@ -1,9 +1,12 @@
 package host
 
 import (
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"testing"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 	"github.com/homing-hooks/homing/pkg/gate/fallback"
 	gatememory "github.com/homing-hooks/homing/pkg/gate/memory"
 	gateredis "github.com/homing-hooks/homing/pkg/gate/redis"
+	"github.com/homing-hooks/homing/pkg/testenv"
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
@@ -26,7 +30,7 @@ func TestUnsharedRateLimitsAreSeen(t *testing.T) {
 	// Nobody listens there.
 	away, err := gateredis.Open("redis://127.0.0.1:1/0", gateredis.Options{Prefix: "test:"})
 	require.NoError(t, err)
-	g := fallback.New(away, gatememory.New(), observeGate(registry, slog.New(slog.DiscardHandler)))
+	g := fallback.New(away, gatememory.New(), fallbackOptions(time.Second, registry, slog.New(slog.DiscardHandler)))
 	defer g.Close()
 	require.Equal(t, map[string]float64{"homing_deliver_gate_shared": 1, "homing_deliver_gate_local_total": 0},
 		gathered(t, registry))
@@ -38,6 +42,68 @@ func TestUnsharedRateLimitsAreSeen(t *testing.T) {
 	}
 	require.Equal(t, map[string]float64{"homing_deliver_gate_shared": 0, "homing_deliver_gate_local_total": 3},
 		gathered(t, registry))
+}
+
+// TestRedisMayTakeTheTimeThatItIsGiven: also more than the fallback would give it by itself.
+func TestRedisMayTakeTheTimeThatItIsGiven(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	slow := slowly(t, testenv.Redis(t), 3*fallback.TimeoutDefault)
+	cfg, err := config.Load(config.FunctionDeliver, append(c.settings, "REDIS_URL="+slow, "HOMING_REDIS_TIMEOUT=1m"))
+	require.NoError(t, err)
+	h, err := New(cfg, slog.New(slog.DiscardHandler), time.Now)
+	require.NoError(t, err)
+	g, err := h.openGate()
+	require.NoError(t, err)
+	defer g.Close()
+	_, err = g.Take(t.Context(), time.Now(), []gate.Request{{Endpoint: webhook.ID{1}, PerSecond: 10, Want: 1}})
+	require.NoError(t, err)
+	require.Zero(t, gathered(t, h.tel.Registry())["homing_deliver_gate_local_total"], "Redis was given up")
+}
+
+// slowly returns the URL of a Redis by way of a connection on which answers take a while.
+func slowly(t *testing.T, address string, delay time.Duration) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	target := u.Host
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go relay(client, target, delay)
+		}
+	}()
+	u.Host = l.Addr().String()
+	return u.String()
+}
+
+// relay passes on what two sides say, one of them late, until either ends.
+func relay(client net.Conn, target string, delay time.Duration) {
+	defer client.Close()
+	server, err := net.Dial("tcp", target)
+	if err != nil {
+		return
+	}
+	go func() {
+		_, _ = io.Copy(server, client)
+		_ = server.Close()
+	}()
+	for b := make([]byte, 4096); ; {
+		n, err := server.Read(b)
+		if err != nil {
+			return
+		}
+		<-time.After(delay)
+		if _, err := client.Write(b[:n]); err != nil {
+			return
+		}
+	}
 }
 
 // gathered returns the values of a registry's gauges and counters.
