@@ -54,6 +54,10 @@ type Services struct {
 	// The most connections to Postgres that one process opens. Times the most processes of all functions, it must stay
 	// below Postgres's max_connections.
 	DatabasePool int `env:"HOMING_DATABASE_POOL" envDefault:"8"`
+	// The database role to take on in every connection, for a user of DATABASE_URL that is a member of several:
+	// homing_ingest, homing_deliver, homing_retry or homing_manage, each of which may do what its function does and nothing
+	// else. Not set: the user's own rights.
+	DatabaseRole string `env:"HOMING_DATABASE_ROLE"`
 	// The Redis for timers and rate limits: redis://host:6379/0, or rediss:// for TLS. When it is not set, they are kept
 	// in memory, which is right for one process only. Everything in it may be lost at any time.
 	RedisURL URL `env:"REDIS_URL"`

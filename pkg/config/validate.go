@@ -90,6 +90,8 @@ func (c *Config) checkServices(k *checks) {
 	k.scheme("HOMING_URL", c.Client.URL, "http", "https")
 	k.scheme("HOMING_OUTBOUND_PROXY", c.Deliver.OutboundProxy, "http", "https")
 	k.within("HOMING_DATABASE_POOL", s.DatabasePool, 2, 1000)
+	k.that(!strings.ContainsAny(s.DatabaseRole, " \t\n\x00"), "HOMING_DATABASE_ROLE", "is %q; it must be one word",
+		bounded(s.DatabaseRole))
 	k.within("HOMING_REDIS_POOL", s.RedisPool, 1, 1000)
 	k.span("HOMING_REDIS_TIMEOUT", s.RedisTimeout, time.Millisecond, time.Minute)
 	k.within("HOMING_PARTITIONS", s.Partitions, 1, 64)

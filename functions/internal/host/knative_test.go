@@ -201,6 +201,15 @@ func setTimer(t *testing.T, base string, due time.Time) {
 		"Content-Type", e.DataContentType()))
 }
 
+// TestAFunctionTakesOnItsRole: one that is set may do what its function does, and nothing else.
+func TestAFunctionTakesOnItsRole(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	h, _ := c.run(t, config.FunctionRetry, Retry, "HOMING_DATABASE_ROLE=homing_retry")
+	require.NoError(t, h.Store().ProbeWrite(t.Context()))
+	require.Error(t, h.Store().CreateTenant(t.Context(), "acme"), "that is manage's")
+}
+
 func TestOnKnativeNothingIsKeptInMemory(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)

@@ -60,7 +60,7 @@ func (h *Host) openStore(local func() time.Time) error {
 	}
 	s, err := postgres.Open(context.Background(), h.cfg.Database(), postgres.Options{
 		Policy: h.policy, DedupeWindow: h.cfg.Ingest.DedupeWindow, Keyring: keyring, MaxConns: h.cfg.Services.DatabasePool,
-		Logger: h.log,
+		Role: h.cfg.Services.DatabaseRole, Logger: h.log,
 	})
 	if err != nil {
 		return fmt.Errorf("host: DATABASE_URL: %w", err)

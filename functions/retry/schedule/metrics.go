@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/telemetry"
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
@@ -51,9 +52,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "homing_retry_parked", Help: "Parked events that wait to be stored, at the last tick.",
 		}),
 	}
-	for _, a := range webhook.Actions {
-		m.reconciled.WithLabelValues(string(a))
-	}
+	telemetry.Precreate(m.reconciled, telemetry.Values(webhook.Actions))
 	m.housekept(store.Housekept{})
 	return m
 }

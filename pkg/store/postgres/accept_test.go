@@ -140,23 +140,3 @@ func TestCommitsAreSynchronous(t *testing.T) {
 	fresh := &bundle{Store: b.open(), tb: t, ctx: b.ctx}
 	require.Equal(t, "on", value[string](fresh, "SHOW synchronous_commit"))
 }
-
-func TestRecordAsyncIsOfItsTransactionOnly(t *testing.T) {
-	t.Parallel()
-	b := setup(t, func(o *Options) { o.RecordAsync, o.MaxConns = true, 1 })
-	e := b.endpoint()
-	items := b.many(1, e)
-	w := b.claim(store.ClaimRequest{Items: items}).Work
-	recorded, err := b.Record(b.ctx, []store.Result{success(w[0])})
-	require.NoError(t, err)
-	require.True(t, recorded[0].Applied)
-	require.Equal(t, "on", value[string](b, "SHOW synchronous_commit"))
-
-	var during string
-	batch := new(pgx.Batch)
-	b.queueAsync(batch)
-	batch.Queue("SHOW synchronous_commit").QueryRow(func(row pgx.Row) error { return row.Scan(&during) })
-	require.NoError(t, b.pool.SendBatch(b.ctx, batch).Close())
-	require.Equal(t, "off", during)
-	require.Equal(t, "on", value[string](b, "SHOW synchronous_commit"))
-}

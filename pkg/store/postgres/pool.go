@@ -13,7 +13,7 @@ import (
 
 // sessionSettings are set in every connection as it starts, which no ALTER DATABASE or ALTER ROLE can undo.
 var sessionSettings = map[string]string{
-	// Accepted and claimed mean durable. Record alone may choose otherwise, for its own transaction.
+	// Accepted, claimed and recorded mean durable.
 	"synchronous_commit": "on",
 	// A day is 24 hours in every calculation with intervals.
 	"timezone": "UTC",
@@ -61,16 +61,13 @@ const maxTries = 5
 
 // run is around every operation: it bounds its time, repeats what may be repeated, and translates its error.
 func (s *Store) run(ctx context.Context, op string, f func(context.Context) error) error {
-	ctx, done := s.options.Observe(ctx, op)
 	bounded, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	err := f(bounded)
 	for try := 1; try < maxTries && retryable(err) && pause(bounded, try); try++ {
 		err = f(bounded)
 	}
-	err = classify(op, err)
-	done(err)
-	return err
+	return classify(op, err)
 }
 
 // pause waits a little before another try, longer each time and not the same for everybody; false when there is no

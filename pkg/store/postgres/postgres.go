@@ -32,17 +32,11 @@ type Options struct {
 	// Role is the database role to take on in every connection, for a user who is a member of several (homing_ingest,
 	// homing_deliver, homing_retry, homing_manage). Default: none, the user of the URL itself.
 	Role string
-	// RecordAsync lets Record return before its commit is on disk (synchronous_commit = off). A crash of the database
-	// then forgets outcomes of the last moments, and those deliveries are sent again. Default: off.
-	RecordAsync bool
 	// Logger is told what no caller can be told, such as headers that cannot be opened. Default: slog.Default.
 	Logger *slog.Logger
 	// startGrace is how long after the server's start no lease is ended, because outcomes may still be on their way to
 	// it. Default: one attempt timeout of the policy.
 	startGrace time.Duration
-	// Observe, when set, is called as each operation begins, with its name ("claim"), and the function returned as it
-	// ends: for spans and metrics.
-	Observe func(ctx context.Context, operation string) (context.Context, func(error))
 }
 
 // withDefaults returns the options with every default filled in.
@@ -56,9 +50,6 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.IdleTime, 5*time.Minute)
 	setDefault(&o.Timeout, 15*time.Second)
 	setDefault(&o.Logger, slog.Default())
-	if o.Observe == nil {
-		o.Observe = func(ctx context.Context, _ string) (context.Context, func(error)) { return ctx, func(error) {} }
-	}
 	return o
 }
 

@@ -29,7 +29,6 @@ func (s *Store) Record(ctx context.Context, results []store.Result) ([]store.Rec
 			return s.recordInTx(ctx, results, rounds, recorded)
 		}
 		b := new(pgx.Batch)
-		s.queueAsync(b)
 		for _, round := range rounds {
 			queueRound(b, results, round, recorded)
 		}
@@ -39,14 +38,6 @@ func (s *Store) Record(ctx context.Context, results []store.Result) ([]store.Rec
 		return nil, err
 	}
 	return recorded, nil
-}
-
-// queueAsync lets nobody wait for the commit of the batch's transaction, where that is allowed.
-func (s *Store) queueAsync(b *pgx.Batch) {
-	if s.options.RecordAsync {
-		// Not SET LOCAL, of which the server would log a warning each time: a batch is a transaction only implicitly.
-		b.Queue("SELECT set_config('synchronous_commit', 'off', true)")
-	}
 }
 
 // rounds arranges results into groups in which each delivery occurs once, sorted by delivery. Nearly always there is
@@ -165,7 +156,6 @@ func encodeHeaders(h map[string]string) []byte {
 func (s *Store) recordInTx(ctx context.Context, results []store.Result, rounds [][]int, out []store.Recorded) error {
 	return s.inTx(ctx, func(tx pgx.Tx) error {
 		b := new(pgx.Batch)
-		s.queueAsync(b)
 		for _, round := range rounds {
 			queueRound(b, results, round, out)
 		}
