@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -72,11 +73,11 @@ type Hinter struct {
 
 // NewHinter returns a Hinter that publishes to BrokerDeliveries.
 func NewHinter(pub Publisher, cfg HinterConfig) *Hinter {
-	setDefault(&cfg.Partitions, 1)
-	setDefault(&cfg.MaxInFlight, MaxInFlightDefault)
-	setDefault(&cfg.MaxQueuedPerEndpoint, MaxQueuedPerEndpointDefault)
-	setDefault(&cfg.MaxQueued, MaxQueuedDefault)
-	setDefault(&cfg.Timeout, HintTimeoutDefault)
+	cfg.Partitions = cmp.Or(cfg.Partitions, 1)
+	cfg.MaxInFlight = cmp.Or(cfg.MaxInFlight, MaxInFlightDefault)
+	cfg.MaxQueuedPerEndpoint = cmp.Or(cfg.MaxQueuedPerEndpoint, MaxQueuedPerEndpointDefault)
+	cfg.MaxQueued = cmp.Or(cfg.MaxQueued, MaxQueuedDefault)
+	cfg.Timeout = cmp.Or(cfg.Timeout, HintTimeoutDefault)
 	if cfg.IDs == nil {
 		cfg.IDs = &webhook.IDSource{}
 	}
@@ -103,12 +104,6 @@ func NewHinter(pub Publisher, cfg HinterConfig) *Hinter {
 		}
 	}
 	return h
-}
-
-func setDefault[T int | time.Duration](v *T, def T) {
-	if *v <= 0 {
-		*v = def
-	}
 }
 
 // Say hints at deliveries. After Close it does nothing but count.

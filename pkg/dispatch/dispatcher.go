@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -77,22 +78,15 @@ func (c Config) withDefaults() Config {
 	if c.Guard == nil {
 		c.Guard = &Guard{ports: refusedPorts}
 	}
-	c.Timeout = orDefault(c.Timeout, DefaultTimeout)
-	c.ConnectTimeout = orDefault(c.ConnectTimeout, DefaultConnectTimeout)
-	c.TLSTimeout = orDefault(c.TLSTimeout, DefaultTLSTimeout)
-	c.FirstByteTimeout = orDefault(c.FirstByteTimeout, DefaultFirstByteTimeout)
-	c.IdleTimeout = orDefault(c.IdleTimeout, DefaultIdleTimeout)
-	c.IdlePerHost = orDefault(c.IdlePerHost, DefaultIdlePerHost)
-	c.Idle = orDefault(c.Idle, DefaultIdle)
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, DefaultConnectTimeout)
+	c.TLSTimeout = cmp.Or(c.TLSTimeout, DefaultTLSTimeout)
+	c.FirstByteTimeout = cmp.Or(c.FirstByteTimeout, DefaultFirstByteTimeout)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, DefaultIdleTimeout)
+	c.IdlePerHost = cmp.Or(c.IdlePerHost, DefaultIdlePerHost)
+	c.Idle = cmp.Or(c.Idle, DefaultIdle)
 	c.ReadBody = max(c.ReadBody, c.KeepBody)
 	return c
-}
-
-func orDefault[T int | time.Duration](v, otherwise T) T {
-	if v <= 0 {
-		return otherwise
-	}
-	return v
 }
 
 // Dispatcher makes attempts. It keeps connections between them, and is safe for concurrent use.

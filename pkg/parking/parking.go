@@ -20,6 +20,7 @@
 package parking
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,18 +95,10 @@ type Parking struct {
 
 // New returns a Parking that has not connected yet. Errors: link.ErrURL.
 func New(cfg Config) (*Parking, error) {
-	if cfg.Queue == "" {
-		cfg.Queue = QueueDefault
-	}
-	if cfg.Wait <= 0 {
-		cfg.Wait = WaitDefault
-	}
-	if cfg.Parallelism <= 0 {
-		cfg.Parallelism = ParallelismDefault
-	}
-	if cfg.MaxBody <= 0 {
-		cfg.MaxBody = MaxBodyDefault
-	}
+	cfg.Queue = cmp.Or(cfg.Queue, QueueDefault)
+	cfg.Wait = cmp.Or(cfg.Wait, WaitDefault)
+	cfg.Parallelism = cmp.Or(cfg.Parallelism, ParallelismDefault)
+	cfg.MaxBody = cmp.Or(cfg.MaxBody, MaxBodyDefault)
 	cfg.MaxBody = min(cfg.MaxBody, link.MaxBody)
 	var err error
 	if cfg.Link, err = cfg.Link.WithDefaults(); err != nil {

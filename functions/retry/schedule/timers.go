@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,18 +69,10 @@ type Scheduler struct {
 
 // New makes a Scheduler.
 func New(cfg Config) *Scheduler {
-	if cfg.Interval == 0 {
-		cfg.Interval = time.Minute
-	}
-	if cfg.Batch == 0 {
-		cfg.Batch = 1000
-	}
-	if cfg.PerEndpoint == 0 {
-		cfg.PerEndpoint = 100
-	}
-	if cfg.HousekeepEvery == 0 {
-		cfg.HousekeepEvery = time.Hour
-	}
+	cfg.Interval = cmp.Or(cfg.Interval, time.Minute)
+	cfg.Batch = cmp.Or(cfg.Batch, 1000)
+	cfg.PerEndpoint = cmp.Or(cfg.PerEndpoint, 100)
+	cfg.HousekeepEvery = cmp.Or(cfg.HousekeepEvery, time.Hour)
 	return &Scheduler{cfg: cfg, wake: make(chan struct{}, 1)}
 }
 

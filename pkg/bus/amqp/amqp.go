@@ -17,6 +17,7 @@
 package amqp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,18 +87,10 @@ var (
 
 // New returns a bus that connects when it is used first. Errors: link.ErrURL.
 func New(cfg Config) (*Bus, error) {
-	if cfg.Prefix == "" {
-		cfg.Prefix = PrefixDefault
-	}
-	if cfg.Tries <= 0 {
-		cfg.Tries = TriesDefault
-	}
-	if cfg.Delay <= 0 {
-		cfg.Delay = DelayDefault
-	}
-	if cfg.MaxDelay <= 0 {
-		cfg.MaxDelay = MaxDelayDefault
-	}
+	cfg.Prefix = cmp.Or(cfg.Prefix, PrefixDefault)
+	cfg.Tries = cmp.Or(cfg.Tries, TriesDefault)
+	cfg.Delay = cmp.Or(cfg.Delay, DelayDefault)
+	cfg.MaxDelay = cmp.Or(cfg.MaxDelay, MaxDelayDefault)
 	if cfg.Dropped == nil {
 		cfg.Dropped = func(string, error) {}
 	}

@@ -9,6 +9,7 @@
 package knative
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,11 +91,11 @@ var (
 
 // New returns a bus with no subscriptions. It fails on a sink that is not an http or https URL.
 func New(cfg Config) (*Bus, error) {
-	setDefault(&cfg.Tries, TriesDefault)
-	setDefault(&cfg.Delay, DelayDefault)
-	setDefault(&cfg.TryTimeout, TryTimeoutDefault)
-	setDefault(&cfg.MaxBody, MaxBodyDefault)
-	setDefault(&cfg.Wait, WaitDefault)
+	cfg.Tries = cmp.Or(cfg.Tries, TriesDefault)
+	cfg.Delay = cmp.Or(cfg.Delay, DelayDefault)
+	cfg.TryTimeout = cmp.Or(cfg.TryTimeout, TryTimeoutDefault)
+	cfg.MaxBody = cmp.Or(cfg.MaxBody, MaxBodyDefault)
+	cfg.Wait = cmp.Or(cfg.Wait, WaitDefault)
 	if cfg.Transport == nil {
 		cfg.Transport = &http.Transport{
 			MaxIdleConns: 2 * connections, MaxIdleConnsPerHost: connections, IdleConnTimeout: 90 * time.Second,
@@ -117,12 +118,6 @@ func New(cfg Config) (*Bus, error) {
 	}
 	b.ctx, b.end = context.WithCancel(context.Background())
 	return b, nil
-}
-
-func setDefault[T int | int64 | time.Duration](v *T, def T) {
-	if *v <= 0 {
-		*v = def
-	}
 }
 
 // Publish sends the event to the broker's ingress. When the ingress cannot be reached, is overloaded or broken, it

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -44,20 +45,13 @@ func (o Options) withDefaults() Options {
 	if len(o.Policy.Schedule) == 0 {
 		o.Policy = webhook.DefaultPolicy()
 	}
-	setDefault(&o.startGrace, o.Policy.Timeout)
-	setDefault(&o.DedupeWindow, 24*time.Hour)
-	setDefault(&o.MaxConns, 8)
-	setDefault(&o.IdleTime, 5*time.Minute)
-	setDefault(&o.Timeout, 15*time.Second)
-	setDefault(&o.Logger, slog.Default())
+	o.startGrace = cmp.Or(o.startGrace, o.Policy.Timeout)
+	o.DedupeWindow = cmp.Or(o.DedupeWindow, 24*time.Hour)
+	o.MaxConns = cmp.Or(o.MaxConns, 8)
+	o.IdleTime = cmp.Or(o.IdleTime, 5*time.Minute)
+	o.Timeout = cmp.Or(o.Timeout, 15*time.Second)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
 	return o
-}
-
-func setDefault[T comparable](v *T, value T) {
-	var zero T
-	if *v == zero {
-		*v = value
-	}
 }
 
 // Store is a [store.Store] in Postgres. It is safe for concurrent use.

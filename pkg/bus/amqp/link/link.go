@@ -9,6 +9,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -69,17 +70,11 @@ func (c Config) WithDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	setDefault(&c.DialTimeout, DialTimeoutDefault)
-	setDefault(&c.WriteTimeout, WriteTimeoutDefault)
-	setDefault(&c.MinPause, MinPauseDefault)
-	setDefault(&c.MaxPause, MaxPauseDefault)
+	c.DialTimeout = cmp.Or(c.DialTimeout, DialTimeoutDefault)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, WriteTimeoutDefault)
+	c.MinPause = cmp.Or(c.MinPause, MinPauseDefault)
+	c.MaxPause = cmp.Or(c.MaxPause, MaxPauseDefault)
 	return c, nil
-}
-
-func setDefault[T int | time.Duration](v *T, def T) {
-	if *v <= 0 {
-		*v = def
-	}
 }
 
 // Conn is a connection that knows whether it is lost or blocked.

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,8 +99,8 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 	if cfg.Config, err = cfg.WithDefaults(); err != nil {
 		return nil, err
 	}
-	setDefault(&cfg.Wait, WaitDefault)
-	setDefault(&cfg.MaxInFlight, MaxInFlightDefault)
+	cfg.Wait = cmp.Or(cfg.Wait, WaitDefault)
+	cfg.MaxInFlight = cmp.Or(cfg.MaxInFlight, MaxInFlightDefault)
 	p := &Publisher{
 		cfg: cfg, done: make(chan struct{}), slots: make(chan struct{}, cfg.MaxInFlight), changed: make(chan struct{}),
 	}
