@@ -62,9 +62,9 @@ type manifest struct {
 	} `json:"spec"`
 }
 
-// Triggers reads the triggers, in the order of their files' names. There is a file for partition 0 only: the triggers of
-// the other partitions are made from it. Errors: a file that is not as it must be, which the tests of this package rule
-// out for those that are built in.
+// Triggers reads the triggers, in the order of their files' names. There is a file for partition 0 only: those of the
+// other partitions are made from it. Errors: a file that is not as it must be, which the tests of this package rule out
+// for those that are built in.
 func Triggers(partitions int) ([]Trigger, error) {
 	names, err := fs.Glob(files, "*.yaml")
 	if err != nil {

@@ -55,8 +55,8 @@ type Services struct {
 	// below Postgres's max_connections.
 	DatabasePool int `env:"HOMING_DATABASE_POOL" envDefault:"8"`
 	// The database role to take on in every connection, for a user of DATABASE_URL that is a member of several:
-	// homing_ingest, homing_deliver, homing_retry or homing_manage, each of which may do what its function does and nothing
-	// else. Not set: the user's own rights.
+	// homing_ingest, homing_deliver, homing_retry or homing_manage, each of which may do what its function does and no
+	// more. Not set: the user's own rights.
 	DatabaseRole string `env:"HOMING_DATABASE_ROLE"`
 	// The Redis for timers and rate limits: redis://host:6379/0, or rediss:// for TLS. When it is not set, they are kept
 	// in memory, which is right for one process only. Everything in it may be lost at any time.
@@ -82,9 +82,9 @@ type Services struct {
 
 // Ingest says what is accepted.
 type Ingest struct {
-	// Which face the process shows: public (POST /v1/events, with an API key), broker (the events of the events broker: on
-	// Knative POST /, from a trigger inside the cluster; elsewhere a subscription over RABBITMQ_URL, and no path), or both.
-	// On Knative ingest must be one of the two.
+	// Which face the process shows: public (POST /v1/events, with an API key), broker (what comes from the events broker:
+	// on Knative POST /, from a trigger inside the cluster; elsewhere a subscription over RABBITMQ_URL, and no path), or
+	// both. On Knative ingest must be one of the two.
 	Face Face `env:"HOMING_INGEST_FACE" envDefault:"both"`
 	// The largest body of an event. At most 5MiB together with RABBITMQ_URL, where events are parked.
 	MaxPayload Bytes `env:"HOMING_MAX_PAYLOAD" envDefault:"1MiB"`

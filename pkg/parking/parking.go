@@ -15,8 +15,8 @@
 //
 // The exchange of its own is for permissions: who may write to RabbitMQ's default exchange may write to every queue. A
 // user who only parks needs `write ^homing\.parked$` and nothing else; who drains, `read` of the same. Who declares
-// needs `configure` too: a user without it uses what somebody else has declared. On RabbitMQ 4 who declares the queue by
-// hand must give it `x-delivery-limit: -1`.
+// needs `configure` too: a user without it uses what somebody else has declared. On RabbitMQ 4 who declares the queue
+// by hand must give it `x-delivery-limit: -1`.
 package parking
 
 import (

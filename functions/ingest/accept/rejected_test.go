@@ -2,6 +2,7 @@ package accept_test
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -72,9 +73,7 @@ func TestNoCredentialIsKept(t *testing.T) {
 	b := setup(t)
 	header := map[string]string{"type": "t", "source": "/s", "tenant": "acme", "traceparent": "00-1", "content-type": "x"}
 	raw := accept.Raw{Header: map[string]string{"authorization": "Bearer hunter2", "x-api-key": "hunter2"}}
-	for name, value := range header {
-		raw.Header[name] = value
-	}
+	maps.Copy(raw.Header, header)
 	require.NoError(t, face(b, nil).TakeUndecodable(t.Context(), raw, errors.New("no id")))
 	require.Equal(t, header, b.onlyRejected(t, "").Headers)
 }

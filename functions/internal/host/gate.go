@@ -34,8 +34,8 @@ func (h *Host) openGate() (gate.Gate, error) {
 	return g, nil
 }
 
-// fallbackOptions lets Redis take its time, and makes it known when rate limits are not shared: then each process grants
-// an endpoint its whole rate.
+// fallbackOptions lets Redis take its time, and makes it known when rate limits are not shared: then each process
+// grants an endpoint its whole rate.
 func fallbackOptions(timeout time.Duration, r prometheus.Registerer, log *slog.Logger) fallback.Options {
 	f := promauto.With(r)
 	shared := f.NewGauge(prometheus.GaugeOpts{

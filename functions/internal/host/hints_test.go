@@ -51,7 +51,7 @@ func TestLostHintsAreCountedAndSaidOnce(t *testing.T) {
 		h.giveUp("deliver-due-0", errors.New("busy"))
 	}
 	require.Equal(t, 5, said())
-	require.EqualValues(t, 10, value(t, h.givenUp.WithLabelValues("deliver-due-0")))
+	require.Equal(t, 10, int(value(t, h.givenUp.WithLabelValues("deliver-due-0"))))
 	now = now.Add(settled)
 	h.giveUp("deliver-due-0", errors.New("busy"))
 	require.Equal(t, 6, said())

@@ -337,7 +337,7 @@ func TestTick(t *testing.T) {
 			if known < 0 {
 				known = 5 // as far as anybody knows
 			}
-			require.EqualValues(t, known, families[i].GetMetric()[0].GetGauge().GetValue())
+			require.Equal(t, known, int(families[i].GetMetric()[0].GetGauge().GetValue()))
 		}
 	})
 
