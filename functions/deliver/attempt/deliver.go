@@ -1,6 +1,7 @@
 package attempt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,9 +84,9 @@ type Deliverer struct {
 
 // New makes a Deliverer and starts its pulling. Close it when done.
 func New(cfg Config) *Deliverer {
-	cfg.ClaimItems = orElse(cfg.ClaimItems, 500)
-	cfg.ClaimBytes = orElse(cfg.ClaimBytes, 16<<20)
-	cfg.LargePayloads = orElse(cfg.LargePayloads, 64)
+	cfg.ClaimItems = cmp.Or(cfg.ClaimItems, 500)
+	cfg.ClaimBytes = cmp.Or(cfg.ClaimBytes, 16<<20)
+	cfg.LargePayloads = cmp.Or(cfg.LargePayloads, 64)
 	d := &Deliverer{
 		cfg: cfg, slots: newSlots(cfg.Slots), room: make(chan struct{}, 1), large: make(chan struct{}, cfg.LargePayloads),
 		jobs: make(chan job),
@@ -289,12 +290,4 @@ func hostOf(raw string) string {
 		return ""
 	}
 	return u.Host
-}
-
-func orElse[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }

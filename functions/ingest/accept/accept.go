@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,9 +58,9 @@ const maxRedo = 8
 
 // New makes an Accepter. Close it when done.
 func New(cfg Config) *Accepter {
-	cfg.GroupItems = defaultTo(cfg.GroupItems, 500)
-	cfg.GroupBytes = defaultTo(cfg.GroupBytes, 8<<20)
-	cfg.Writers = defaultTo(cfg.Writers, 1)
+	cfg.GroupItems = cmp.Or(cfg.GroupItems, 500)
+	cfg.GroupBytes = cmp.Or(cfg.GroupBytes, 8<<20)
+	cfg.Writers = cmp.Or(cfg.Writers, 1)
 	a := &Accepter{cfg: cfg}
 	a.directory = newDirectory(cfg.Store, a.badEndpoint)
 	group := batch.Config[store.NewEvent]{
@@ -211,11 +212,4 @@ func (a *Accepter) badEndpoint(tenant string, endpoint webhook.ID, err error) {
 	a.cfg.Metrics.filterFaults.Inc()
 	a.cfg.Log.Error("endpoint's subscription cannot be used", "tenant", tenant, "endpoint", endpoint.String(),
 		"error", err)
-}
-
-func defaultTo(v, otherwise int) int {
-	if v == 0 {
-		return otherwise
-	}
-	return v
 }

@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,8 +49,8 @@ type PublicFace struct {
 
 // NewPublicFace makes a PublicFace.
 func NewPublicFace(c PublicConfig) *PublicFace {
-	c.MaxBatch = defaultTo(c.MaxBatch, 1000)
-	c.MaxRequests = defaultTo(c.MaxRequests, 2000)
+	c.MaxBatch = cmp.Or(c.MaxBatch, 1000)
+	c.MaxRequests = cmp.Or(c.MaxRequests, 2000)
 	return &PublicFace{
 		cfg: c, places: newPlaces(c.MaxRequests),
 		keys: &keys{store: c.Store, now: c.Accepter.cfg.Now, known: make(map[[32]byte]store.APIKey)},
