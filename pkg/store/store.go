@@ -83,8 +83,8 @@ type NewEvent struct {
 	Deliveries    []NewDelivery
 }
 
-// HugeFanOut is up to how many deliveries an event shares a commit with others. The commit of a larger one takes so long
-// (some 100 ms) that they would notice.
+// HugeFanOut is up to how many deliveries an event shares a commit with others. The commit of a larger one takes so
+// long (some 100 ms) that they would notice.
 const HugeFanOut = 2000
 
 // NewDelivery is a delivery to store with its event. The store plans it by the policy that it was opened with.

@@ -102,7 +102,8 @@ func (r *report) floors(w io.Writer, floors []floor) {
 
 func (r *report) columns(w io.Writer) {
 	fmt.Fprintf(w, "| case | CPU ms per delivery | in POSTs | %s | delivered/s "+
-		"| accept p50 / p99 ms | end to end p50 / p99 ms | commits, WAL bytes per event | homing RSS MB | load | must |\n", strings.Join(groupNames, " / "))
+		"| accept p50 / p99 ms | end to end p50 / p99 ms | commits, WAL bytes per event | homing RSS MB | load | must |\n",
+		strings.Join(groupNames, " / "))
 	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
 }
 

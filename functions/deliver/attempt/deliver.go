@@ -21,8 +21,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 
-// ErrFull says that every slot of the process stayed taken for the whole hold budget: send the hint again later. It is a
-// bus.ErrBusy, which a broker is told as 429.
+// ErrFull says that every slot of the process stayed taken for the whole hold budget: send the hint again later. It is
+// a bus.ErrBusy, which a broker is told as 429.
 var ErrFull = fmt.Errorf("attempt: every slot is taken: %w", bus.ErrBusy)
 
 // ErrClosing says that the process is ending: send the hint to another.

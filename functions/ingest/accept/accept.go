@@ -115,8 +115,8 @@ func (a *Accepter) commit(ctx context.Context, events []store.NewEvent) ([]store
 // Accept stores events of one tenant, which must be valid, and returns a receipt for each once all are committed.
 // allowed says whether the sender may send by the tenant's configuration of a version, or a later one (nil: always);
 // events are stored only if that is still the present version. Errors: store.ErrNotFound (no such tenant),
-// store.ErrUnavailable (some may be stored: send all again, they are duplicates then), ErrInvalid (cannot be stored), or
-// what allowed returned.
+// store.ErrUnavailable (some may be stored: send all again, they are duplicates then), ErrInvalid (cannot be stored),
+// or what allowed returned.
 func (a *Accepter) Accept(ctx context.Context, events []webhook.Event,
 	allowed func(ctx context.Context, version int64) error,
 ) ([]Receipt, error) {
