@@ -32,7 +32,7 @@ func setup(tb testing.TB, change ...func(*Config)) *bundle {
 	tb.Helper()
 	c := Config{
 		Version: "1.2.3", Guard: loopbackGuard(tb), KeepBody: keptBytes, ReadBody: readBytes,
-		ConnectTimeout: patience, TLSTimeout: patience, FirstByteTimeout: patience,
+		Timeout: patience, ConnectTimeout: patience, TLSTimeout: patience, FirstByteTimeout: patience,
 	}
 	for _, f := range change {
 		f(&c)
