@@ -22,5 +22,5 @@
 // same, so that the store in memory cannot be right alone. Mutants of the statements prove that this sees what is wrong
 // with them; they are planted on the way to the server (statements_test.go).
 //
-// Why it is made like this, and what it does not see, is in docs/decisions/0010-simulation.md.
+// Why it is made like this, and what it does not see, is in docs/decisions/0007-simulation.md.
 package simulation
