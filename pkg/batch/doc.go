@@ -3,7 +3,8 @@
 //
 // It owns the waiting line and the runs. What arrives while the allowed number of runs is under way goes into the
 // next run; when fewer are, an item runs at once. So an idle process adds no wait, and a busy one needs no tuning:
-// the slower the operation, the larger its groups.
+// the slower the operation, the larger its groups. Where callers can wait a little, Config.Pace makes a busy group's
+// runs fewer and larger still.
 //
 //	callers:  a        b c d                e
 //	runs:     [a          ][b c d       ]   [e  ]      (MaxInFlight 1)

@@ -48,6 +48,10 @@ type Config[T any] struct {
 	MaxBytes int
 	// MaxInFlight bounds the runs at one time; below 1 it is 1. With more than 1, groups form only when all are busy.
 	MaxInFlight int
+	// Pace is the least time between the starts of two runs; 0 means none. A run that is due earlier waits, and takes
+	// along what arrives meanwhile, so that a busy group makes fewer and larger runs. An item that finds the group idle
+	// for that long still runs at once; and nothing waits once MaxItems do, or the group is closed.
+	Pace time.Duration
 	// Timeout bounds one run: its context ends then. 0 means DefaultTimeout.
 	Timeout time.Duration
 	// Size returns the bytes of an item; nil means that bytes are not counted. It is called once per item.
@@ -70,6 +74,8 @@ type Group[T, R any] struct {
 	mu      sync.Mutex
 	line    line[T, R]
 	working int           // goroutines at work
+	started time.Time     // when the last run was; only kept with a Pace
+	hurry   chan struct{} // capacity 1: the line is full, or the group closed
 	closed  bool          // no more is taken in
 	drained chan struct{} // closed when closed and nothing is left
 }
@@ -81,7 +87,7 @@ func New[T, R any](cfg Config[T], run func(ctx context.Context, items []T) ([]R,
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
 	}
-	g := &Group[T, R]{cfg: cfg, run: run, drained: make(chan struct{})}
+	g := &Group[T, R]{cfg: cfg, run: run, drained: make(chan struct{}), hurry: make(chan struct{}, 1)}
 	g.life, g.endLife = context.WithCancel(context.Background())
 	g.waiters.New = func() any { return &waiter[R]{done: make(chan struct{}, 1)} }
 	g.runs.New = func() any { return new(batch[T, R]) }
@@ -142,6 +148,7 @@ func (g *Group[T, R]) Close(ctx context.Context) error {
 	if !g.closed {
 		g.closed = true
 		g.checkDrained()
+		g.wakePaced()
 	}
 	g.mu.Unlock()
 	defer g.endLife()
@@ -172,6 +179,9 @@ func (g *Group[T, R]) enter(ctx context.Context, entries ...entry[T, R]) error {
 		return fmt.Errorf("%w: %w", ErrNotRun, ErrClosed)
 	}
 	g.line.add(entries...)
+	if g.hurried() {
+		g.wakePaced()
+	}
 	if g.working < g.cfg.MaxInFlight {
 		g.working++
 		go g.work()
@@ -218,6 +228,7 @@ func (g *Group[T, R]) work() {
 	b := g.runs.Get().(*batch[T, R])
 	for {
 		g.mu.Lock()
+		g.keepPace()
 		if !g.line.take(b, g.cfg.MaxItems, g.cfg.MaxBytes) {
 			g.working--
 			g.checkDrained()
@@ -228,6 +239,44 @@ func (g *Group[T, R]) work() {
 		}
 		g.mu.Unlock()
 		g.flush(b)
+	}
+}
+
+// keepPace waits, without mu, until the next run may start by the group's Pace, and counts it as started. The caller
+// holds mu.
+func (g *Group[T, R]) keepPace() {
+	if g.cfg.Pace <= 0 {
+		return
+	}
+	for g.line.len() > 0 && !g.hurried() {
+		left := g.cfg.Pace - time.Since(g.started)
+		if left <= 0 {
+			break
+		}
+		g.mu.Unlock()
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+		case <-g.hurry:
+			timer.Stop()
+		}
+		g.mu.Lock()
+	}
+	if g.line.len() > 0 {
+		g.started = time.Now()
+	}
+}
+
+// hurried reports whether the next run must not wait. The caller holds mu.
+func (g *Group[T, R]) hurried() bool {
+	return g.closed || g.cfg.MaxItems > 0 && g.line.len() >= g.cfg.MaxItems
+}
+
+// wakePaced wakes a run that waits for its turn; one that finds no reason to hurry goes on waiting.
+func (g *Group[T, R]) wakePaced() {
+	select {
+	case g.hurry <- struct{}{}:
+	default:
 	}
 }
 

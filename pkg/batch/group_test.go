@@ -154,6 +154,64 @@ func TestGroupsForm(t *testing.T) {
 	})
 }
 
+func TestPace(t *testing.T) {
+	t.Parallel()
+	const pace = 20 * time.Millisecond
+	for name, tc := range map[string]struct {
+		cfg   batch.Config[int]
+		every time.Duration // between two items
+		want  [][]int
+		takes time.Duration // from the first item to the last result
+	}{
+		"BusyRunsStartAPaceApart": {
+			every: 7 * time.Millisecond, want: [][]int{{0}, {1, 2}, {3, 4, 5}}, takes: 41 * time.Millisecond,
+		},
+		"AnIdleGroupRunsAtOnce": {
+			every: pace, want: [][]int{{0}, {1}, {2}, {3}, {4}, {5}}, takes: 5*pace + time.Millisecond,
+		},
+		"AFullLineDoesNotWait": {
+			cfg:   batch.Config[int]{MaxItems: 2},
+			every: 2 * time.Millisecond, want: [][]int{{0}, {1, 2}, {3, 4}, {5}}, takes: 29 * time.Millisecond,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &recorder{takes: time.Millisecond}
+			tc.cfg.Pace = pace
+			inBubble(t, tc.cfg, r, func(t *testing.T, g *batch.Group[int, int]) {
+				started := time.Now()
+				var waits []func() (int, error)
+				for i := range 6 {
+					<-time.After(time.Until(started.Add(time.Duration(i) * tc.every)))
+					waits = append(waits, goDo(t.Context(), g, i))
+				}
+				for _, wait := range waits {
+					_, err := wait()
+					require.NoError(t, err)
+				}
+				require.Equal(t, tc.want, r.seen())
+				require.Equal(t, tc.takes, time.Since(started))
+			})
+		})
+	}
+
+	t.Run("ClosingDoesNotWait", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			r := &recorder{takes: time.Millisecond}
+			g := batch.New(batch.Config[int]{Pace: time.Hour}, r.run)
+			_, err := g.Do(t.Context(), 1)
+			require.NoError(t, err)
+			wait := goDo(t.Context(), g, 2)
+			started := time.Now()
+			require.NoError(t, g.Close(t.Context()))
+			_, err = wait()
+			require.NoError(t, err)
+			require.Equal(t, time.Millisecond, time.Since(started))
+		})
+	})
+}
+
 func TestCaps(t *testing.T) {
 	t.Parallel()
 	size := func(item int) int { return item }

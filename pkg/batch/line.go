@@ -46,6 +46,9 @@ func (l *line[T, R]) add(entries ...entry[T, R]) {
 	l.entries = append(l.entries, entries...)
 }
 
+// len counts the entries in the line, with those whose callers have given up.
+func (l *line[T, R]) len() int { return len(l.entries) - l.head }
+
 // take moves what fits into one run from the line to b, and reports whether there was anything. The items of callers
 // that have given up are dropped on the way.
 func (l *line[T, R]) take(b *batch[T, R], maxItems, maxBytes int) bool {

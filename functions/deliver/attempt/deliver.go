@@ -61,6 +61,10 @@ type Config struct {
 	Tracer        trace.Tracer
 }
 
+// recordPace lets outcomes wait for more of them while deliver is busy: by then the receiver has its event, and nobody
+// waits for anything but the slot.
+const recordPace = 20 * time.Millisecond
+
 // Deliverer turns hints into attempts. Its methods are safe for concurrent use.
 type Deliverer struct {
 	cfg     Config
@@ -97,7 +101,7 @@ func New(cfg Config) *Deliverer {
 		MaxItems: cfg.ClaimItems, OnFlush: cfg.Metrics.claimGroup,
 	}, d.claimGroup)
 	d.records = batch.New(batch.Config[store.Result]{
-		MaxItems: cfg.ClaimItems, OnFlush: cfg.Metrics.recordGroup,
+		MaxItems: cfg.ClaimItems, OnFlush: cfg.Metrics.recordGroup, Pace: recordPace,
 	}, cfg.Store.Record)
 	d.life, d.cut = context.WithCancel(context.Background())
 	var pullCtx context.Context
