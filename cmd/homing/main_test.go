@@ -202,6 +202,28 @@ func TestServeForANewcomer(t *testing.T) {
 		require.NotContains(t, server.text(), "NOT VERIFIED", "the receiver knows the old secret only")
 	})
 
+	t.Run("KeysHaveScopes", func(t *testing.T) {
+		var made struct {
+			ID, Tenant, Key string
+			Scopes          []string
+		}
+		create := func(args ...string) {
+			out := must(t, env, append([]string{"key", "create", "-o", "json"}, args...)...)
+			require.NoError(t, json.Unmarshal([]byte(out), &made))
+		}
+		create("--tenant", "acme", "--scopes", "deliveries:read", "--expires", "1h")
+		require.Equal(t, []string{"deliveries:read"}, made.Scopes)
+		address, err := os.ReadFile(filepath.Join(dir, "address"))
+		require.NoError(t, err)
+		url := "HOMING_URL=" + strings.TrimSpace(string(address))
+		denied := environ("HOMING_DATA_DIR="+dir, "HOMING_API_KEY="+made.Key, url)
+		require.Contains(t, fails(t, denied, "send", "--type", "order.paid"), "events:write")
+		create("--operator")
+		require.Equal(t, []string{"admin"}, made.Scopes)
+		require.Empty(t, made.Tenant)
+		require.Contains(t, must(t, env, "key", "revoke", "--operator", made.ID), "is revoked")
+	})
+
 	t.Run("MistakesAreExplained", func(t *testing.T) {
 		for want, args := range map[string][]string{
 			"private":                   {"endpoint", "create", "--url", "http://10.0.0.1/"},
@@ -212,6 +234,9 @@ func TestServeForANewcomer(t *testing.T) {
 			"homing delivery list":      {"delivery", "show", "nonsense"},
 			"there is no delivery":      {"delivery", "show", "00000000-0000-0000-0000-000000000000"},
 			"there is no tenant":        {"endpoint", "list", "--tenant", "nobody"},
+			"none of events:write":      {"key", "create", "--scopes", "root"},
+			"exclude each other":        {"key", "create", "--operator", "--tenant", "acme"},
+			"there is no key":           {"key", "revoke", "--operator", "00000000-0000-0000-0000-000000000000"},
 			"neither text nor json":     {"endpoint", "list", "-o", "xml"},
 			"in use":                    {"serve", "--listen", "127.0.0.1:0"},
 			"either --secret":           {"listen"},

@@ -51,7 +51,7 @@ func NewPublicFace(c PublicConfig) *PublicFace {
 	c.MaxRequests = defaultTo(c.MaxRequests, 1000)
 	return &PublicFace{
 		cfg: c, busy: make(chan struct{}, c.MaxRequests),
-		keys: &keys{store: c.Store, now: c.Accepter.cfg.Now, known: make(map[[32]byte]store.APIKey)},
+		keys: &keys{store: c.Store, now: c.Accepter.cfg.Now, known: make(map[[32]byte]knownKey)},
 	}
 }
 
@@ -150,6 +150,7 @@ func problemOf(err error) server.Problem {
 		kind server.Kind
 	}{
 		{ErrUnauthorized, server.KindUnauthenticated},
+		{ErrForbidden, server.KindForbidden},
 		{ErrTooLarge, server.KindTooLarge},
 		{ErrNotCloudEvents, server.KindMediaType},
 		{ErrUndecodable, server.KindBadRequest},

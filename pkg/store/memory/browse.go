@@ -59,7 +59,7 @@ func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.ID) (sto
 func (s *Store) RetryNow(
 	ctx context.Context, tenant string, id webhook.ID, ids *webhook.IDSource,
 ) (store.Due, error) {
-	return run(ctx, s, "retrynow", func(now time.Time) (store.Due, error) {
+	return changed(ctx, s, "retrynow", func(now time.Time) (store.Due, error) {
 		d, err := s.delivery(tenant, id)
 		if err != nil {
 			return store.Due{}, err
@@ -96,7 +96,7 @@ func (s *Store) replay(old *deliveryRow, e *endpointRow, ids *webhook.IDSource, 
 
 // CancelDelivery implements store.Browser.
 func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error {
-	return s.do(ctx, "canceldelivery", func(time.Time) error {
+	return s.change(ctx, "canceldelivery", func(time.Time) error {
 		d, err := s.delivery(tenant, id)
 		switch {
 		case err != nil:

@@ -66,6 +66,9 @@ type Store struct {
 	stored, live []*deliveryRow
 	created      []*endpointRow
 	rejected     []store.Rejected
+	// answers and audit are what came in notes.
+	answers map[onceKey]*onceRow
+	audit   []store.AuditEntry
 }
 
 var _ store.Store = (*Store)(nil)
@@ -92,6 +95,7 @@ func New(o Options) *Store {
 		events:     map[webhook.ID]*webhook.Event{},
 		dedupe:     map[webhook.Key]dedupeRow{},
 		deliveries: map[webhook.ID]*deliveryRow{},
+		answers:    map[onceKey]*onceRow{},
 	}
 }
 

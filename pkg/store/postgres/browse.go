@@ -109,11 +109,13 @@ func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond 
 // comes, corrects that.
 func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error {
 	return s.run(ctx, "cancel delivery", func(ctx context.Context) error {
-		var cancelled bool
-		err := s.pool.QueryRow(ctx, cancelSQL, id, tenant, string(webhook.ReasonByHand)).Scan(&cancelled)
-		if err == nil && !cancelled {
-			return store.ErrConflict
-		}
-		return err
+		return s.change(ctx, func(tx pgx.Tx) error {
+			var cancelled bool
+			err := tx.QueryRow(ctx, cancelSQL, id, tenant, string(webhook.ReasonByHand)).Scan(&cancelled)
+			if err == nil && !cancelled {
+				return store.ErrConflict
+			}
+			return err
+		})
 	})
 }
