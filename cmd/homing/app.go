@@ -14,7 +14,6 @@ import (
 
 	"github.com/homing-hooks/homing/functions/local"
 	"github.com/homing-hooks/homing/pkg/config"
-	"github.com/homing-hooks/homing/pkg/dispatch"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/store/postgres"
 	"github.com/homing-hooks/homing/pkg/webhook"
@@ -127,14 +126,7 @@ func (a *app) checkURL(raw string) error {
 	if err != nil {
 		return err
 	}
-	guard, err := local.Guard(cfg)
-	if err != nil {
-		return err
-	}
-	if strings.HasPrefix(raw, "http://") && !cfg.Deliver.AllowHTTP && !cfg.LoopbackAllowed() {
-		return errors.New("must be https://; HOMING_ALLOW_HTTP=true allows http://, which sends payloads in clear")
-	}
-	return dispatch.ValidateURL(raw, guard)
+	return local.CheckURL(cfg, raw)
 }
 
 // The files of an embedded Homing in its data directory.

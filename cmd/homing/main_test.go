@@ -224,6 +224,34 @@ func TestServeForANewcomer(t *testing.T) {
 		require.Contains(t, must(t, env, "key", "revoke", "--operator", made.ID), "is revoked")
 	})
 
+	t.Run("TheManagementAPIAnswersBesideIngest", func(t *testing.T) {
+		address, err := os.ReadFile(filepath.Join(dir, "address"))
+		require.NoError(t, err)
+		get := func(path string) (status int, body string) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSpace(string(address))+path, nil)
+			require.NoError(t, err)
+			r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(key)))
+			res, err := (&http.Client{Timeout: 10 * time.Second}).Do(r)
+			require.NoError(t, err)
+			b, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			return res.StatusCode, string(b)
+		}
+		status, body := get("/v1/endpoints")
+		require.Equal(t, http.StatusOK, status, body)
+		require.Contains(t, body, `"status":"active"`, "the demo's endpoint")
+		status, body = get("/v1/audit-log")
+		require.Equal(t, http.StatusForbidden, status, body)
+		for _, path := range []string{"/docs", "/openapi.json"} {
+			status, body = get(path)
+			require.Equal(t, http.StatusOK, status)
+			require.Contains(t, body, "createEndpoint")
+		}
+		status, _ = get("/v1/nothing")
+		require.Equal(t, http.StatusNotFound, status)
+	})
+
 	t.Run("MistakesAreExplained", func(t *testing.T) {
 		for want, args := range map[string][]string{
 			"private":                   {"endpoint", "create", "--url", "http://10.0.0.1/"},

@@ -13,6 +13,7 @@ type Config struct {
 	Deliver   Deliver
 	Policy    Policy
 	Retry     Retry
+	Manage    Manage
 	Security  Security
 	Knative   Knative
 	Telemetry Telemetry
@@ -183,6 +184,12 @@ type Retry struct {
 	PartitionsAhead time.Duration `env:"HOMING_PARTITIONS_AHEAD" envDefault:"28d"`
 	// How often house is kept: partitions made and dropped, what has expired deleted. At least HOMING_TICK.
 	HousekeepEvery time.Duration `env:"HOMING_HOUSEKEEP_EVERY" envDefault:"1h"`
+}
+
+// Manage says what the management API allows.
+type Manage struct {
+	// How many requests a minute one API key may make of one process. 0 means that there is no bound.
+	RequestsPerMinute int `env:"HOMING_API_REQUESTS_PER_MINUTE" envDefault:"1200"`
 }
 
 // Security holds the keys.
