@@ -241,6 +241,9 @@ func TestServeForANewcomer(t *testing.T) {
 		status, body := get("/v1/endpoints")
 		require.Equal(t, http.StatusOK, status, body)
 		require.Contains(t, body, `"status":"active"`, "the demo's endpoint")
+		status, body = get("/v1/events?type=order.paid")
+		require.Equal(t, http.StatusOK, status, body)
+		require.Contains(t, body, `"event_id":"order-1"`, "where ingest takes POST only")
 		status, body = get("/v1/audit-log")
 		require.Equal(t, http.StatusForbidden, status, body)
 		for _, path := range []string{"/docs", "/openapi.json"} {

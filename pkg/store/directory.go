@@ -126,6 +126,8 @@ type EndpointDirectory interface {
 // Browser is how people look at deliveries and act on them by hand. What changes something writes the note of its
 // context (see [Note]).
 type Browser interface {
+	// Events lists a tenant's events, newest first, without their payloads.
+	Events(ctx context.Context, q EventQuery) ([]webhook.Event, error)
 	// Deliveries lists a tenant's deliveries, newest first.
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]webhook.Delivery, error)
 	// Delivery returns one with its event (payload included) and its attempts in order. Errors: ErrNotFound.
@@ -147,8 +149,19 @@ type DeliveryQuery struct {
 	Endpoint webhook.ID    // zero: any
 	Event    webhook.ID    // zero: any
 	State    webhook.State // "": any
+	From     webhook.ID    // only from this id on; zero: to the oldest
 	Before   webhook.ID    // only older ones, for the next page; zero: from the newest
 	Limit    int           // 1 to 1000; ErrInvalid otherwise
+}
+
+// EventQuery selects events of a tenant.
+type EventQuery struct {
+	Tenant  string
+	Type    string     // "": any
+	Subject string     // "": any
+	From    webhook.ID // only from this id on; zero: to the oldest
+	Before  webhook.ID // only older ones, for the next page; zero: from the newest
+	Limit   int        // 1 to 1000; ErrInvalid otherwise
 }
 
 // DeliveryView is a delivery with what belongs to it.

@@ -63,13 +63,14 @@ func (r routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // handler answers for all functions of the process. The API answers for its paths, but where another function has the
-// very path, as ingest has /v1/events.
+// very path, as ingest has POST /v1/events.
 func (h *Host) handler() http.Handler {
 	if h.manage == nil {
 		return h.routes
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, taken := h.routes[r.URL.Path]; !taken && api.Serves(r.URL.Path) {
+		_, taken := h.routes[r.URL.Path]
+		if api.Serves(r.URL.Path) && (!taken || r.Method == http.MethodGet || r.Method == http.MethodHead) {
 			h.manage.ServeHTTP(w, r)
 			return
 		}

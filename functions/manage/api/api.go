@@ -70,6 +70,8 @@ func New(cfg Config) *API {
 	a.registerKeys()
 	a.registerEndpoints()
 	a.registerSecrets()
+	a.registerEvents()
+	a.registerDeliveries()
 	a.registerAudit()
 	a.reference = renderReference(a.huma.OpenAPI())
 	a.mux.HandleFunc("GET "+PathReference, a.serveReference)
@@ -94,6 +96,8 @@ func description() huma.Config {
 		{Name: "Tenants", Description: "Who owns endpoints and events. For operators."},
 		{Name: "Keys", Description: "The API keys of a tenant, and of operators."},
 		{Name: "Endpoints", Description: "Where events are sent, which ones, and how they are signed."},
+		{Name: "Events", Description: "What was accepted. Sending is ingest's: POST /v1/events with a CloudEvent."},
+		{Name: "Deliveries", Description: "What became of each event for each endpoint, attempt by attempt."},
 		{Name: "Audit", Description: "Every change that was made through this API."},
 	}
 	return c

@@ -34,17 +34,25 @@ func (b *bundle) examples() map[string]example {
 	endpoint := "/v1/endpoints/" + id(b.ok("POST", "/v1/endpoints", map[string]any{
 		"url": "https://example.com/hooks", "types": []string{"order.*"}, "headers": map[string]string{"X-A": "b"},
 	}))
+	d, ended := b.send(), b.send()
+	b.attempt(ended, failed())
 	return map[string]example{
-		"createTenant": {"/v1/tenants", map[string]any{"id": "new-" + b.tenant, "name": "New"}, true},
-		"listTenants":  {"/v1/tenants", nil, true},
-		"getTenant":    {"/v1/tenants/" + b.tenant, nil, false},
-		"updateTenant": {"/v1/tenants/" + b.tenant, map[string]any{"name": "Changed"}, true},
-		"deleteTenant": {"/v1/tenants/" + b.tenant, nil, true},
-		"createKey":    {"/v1/keys", map[string]any{"name": "ci", "scopes": []string{"events:write"}}, false},
-		"listKeys":     {"/v1/keys", nil, false},
-		"getKey":       {"/v1/keys/" + key, nil, false},
-		"revokeKey":    {"/v1/keys/" + key, nil, false},
-		"listAuditLog": {"/v1/audit-log", nil, false},
+		"listEvents":     {"/v1/events?type=order.paid", nil, false},
+		"getEvent":       {"/v1/events/" + d.event.String(), nil, false},
+		"listDeliveries": {"/v1/deliveries?state=scheduled", nil, false},
+		"getDelivery":    {"/v1/deliveries/" + ended.delivery.String(), nil, false},
+		"retryDelivery":  {"/v1/deliveries/" + ended.delivery.String() + "/retry", nil, false},
+		"cancelDelivery": {"/v1/deliveries/" + d.delivery.String() + "/cancel", nil, false},
+		"createTenant":   {"/v1/tenants", map[string]any{"id": "new-" + b.tenant, "name": "New"}, true},
+		"listTenants":    {"/v1/tenants", nil, true},
+		"getTenant":      {"/v1/tenants/" + b.tenant, nil, false},
+		"updateTenant":   {"/v1/tenants/" + b.tenant, map[string]any{"name": "Changed"}, true},
+		"deleteTenant":   {"/v1/tenants/" + b.tenant, nil, true},
+		"createKey":      {"/v1/keys", map[string]any{"name": "ci", "scopes": []string{"events:write"}}, false},
+		"listKeys":       {"/v1/keys", nil, false},
+		"getKey":         {"/v1/keys/" + key, nil, false},
+		"revokeKey":      {"/v1/keys/" + key, nil, false},
+		"listAuditLog":   {"/v1/audit-log", nil, false},
 		"createEndpoint": {"/v1/endpoints", map[string]any{
 			"url": "https://example.com/other", "types": []string{"a", "b.*"}, "filter": "subject = 'x'", "format": "standard",
 			"headers": map[string]string{"X-A": "b"}, "schedule": []string{"0s", "5m"}, "timeout": "10s", "rate_per_second": 5,

@@ -36,6 +36,8 @@ func migrated(ctx context.Context, url string) error {
 type bundle struct {
 	*testing.T
 	store    *postgres.Store
+	url      string
+	ring     seal.Keyring
 	api      *api.API
 	ids      webhook.IDSource
 	log      *bytes.Buffer
@@ -52,10 +54,12 @@ type bundle struct {
 func setup(t *testing.T, change ...func(*api.Config)) *bundle {
 	t.Helper()
 	b := &bundle{T: t, log: &bytes.Buffer{}, now: time.Now}
-	ring, err := seal.Parse(seal.NewKey("test"))
+	var err error
+	b.ring, err = seal.Parse(seal.NewKey("test"))
 	require.NoError(t, err)
-	b.store, err = postgres.Open(context.Background(), testenv.PostgresMigrated(t, migrated), postgres.Options{
-		Keyring: ring, MaxConns: 4, Role: "homing_manage",
+	b.url = testenv.PostgresMigrated(t, migrated)
+	b.store, err = postgres.Open(context.Background(), b.url, postgres.Options{
+		Keyring: b.ring, MaxConns: 4, Role: "homing_manage",
 	})
 	require.NoError(t, err)
 	t.Cleanup(b.store.Close)

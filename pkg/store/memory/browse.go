@@ -37,7 +37,29 @@ func selected(d *webhook.Delivery, q *store.DeliveryQuery) bool {
 		(q.Endpoint.IsZero() || d.Endpoint == q.Endpoint) &&
 		(q.Event.IsZero() || d.Event == q.Event) &&
 		(q.State == "" || d.State == q.State) &&
-		(q.Before.IsZero() || bytes.Compare(d.ID[:], q.Before[:]) < 0)
+		within(d.ID, q.From, q.Before)
+}
+
+// within reports whether an id is in a span; a zero id is no bound.
+func within(id, from, before webhook.ID) bool {
+	return bytes.Compare(id[:], from[:]) >= 0 && (before.IsZero() || bytes.Compare(id[:], before[:]) < 0)
+}
+
+// Events implements store.Browser.
+func (s *Store) Events(ctx context.Context, q store.EventQuery) ([]webhook.Event, error) {
+	return run(ctx, s, "events", func(time.Time) ([]webhook.Event, error) {
+		var list []webhook.Event
+		for _, e := range s.events {
+			if e.Tenant == q.Tenant && (q.Type == "" || e.Type == q.Type) && (q.Subject == "" || e.Subject == q.Subject) &&
+				within(e.ID, q.From, q.Before) {
+				bare := *e
+				bare.Data = nil
+				list = append(list, *cloneEvent(bare))
+			}
+		}
+		slices.SortFunc(list, func(a, b webhook.Event) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+		return page(list, q.Limit)
+	})
 }
 
 // Delivery implements store.Browser.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -83,15 +82,11 @@ func (s *Store) Answered(ctx context.Context, owner webhook.ID, key string) (sto
 // AuditLog implements [store.Directory].
 func (s *Store) AuditLog(ctx context.Context, q store.AuditQuery) ([]store.AuditEntry, error) {
 	var list []store.AuditEntry
-	before := q.Before
-	if before.IsZero() {
-		before = webhook.LastID(time.UnixMilli(1<<48 - 1))
-	}
 	err := s.run(ctx, "audit log", func(ctx context.Context) error {
 		if err := checkPage(q.Limit); err != nil {
 			return err
 		}
-		rows, err := s.pool.Query(ctx, auditSQL, q.Tenant, q.Everyone, q.Target, before, q.Limit)
+		rows, err := s.pool.Query(ctx, auditSQL, q.Tenant, q.Everyone, q.Target, orLast(q.Before), q.Limit)
 		if err != nil {
 			return err
 		}

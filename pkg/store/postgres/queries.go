@@ -28,6 +28,8 @@ var (
 
 	//go:embed queries/event.sql
 	eventSQL string
+	//go:embed queries/event_list.sql
+	eventsSQL string
 	//go:embed queries/event_copy.sql
 	copyEventSQL string
 	//go:embed queries/attempts.sql
