@@ -70,6 +70,7 @@ func New(cfg Config) *API {
 	a.registerKeys()
 	a.registerEndpoints()
 	a.registerSecrets()
+	a.registerDryRun()
 	a.registerEvents()
 	a.registerDeliveries()
 	a.registerAudit()

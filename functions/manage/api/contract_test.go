@@ -37,6 +37,7 @@ func (b *bundle) examples() map[string]example {
 	d, ended := b.send(), b.send()
 	b.attempt(ended, failed())
 	return map[string]example{
+		"dryRun":         {"/v1/subscriptions/dry-run", map[string]any{"types": []string{"order.*"}, "last": 5}, false},
 		"listEvents":     {"/v1/events?type=order.paid", nil, false},
 		"getEvent":       {"/v1/events/" + d.event.String(), nil, false},
 		"listDeliveries": {"/v1/deliveries?state=scheduled", nil, false},
