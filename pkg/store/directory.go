@@ -141,6 +141,13 @@ type Browser interface {
 	CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error
 	// RejectedEvents lists a tenant's rejected events ("" for those of no known tenant), newest first.
 	RejectedEvents(ctx context.Context, tenant string, limit int) ([]Rejected, error)
+	// RejectedPage lists them by their ids, the newest first, only those older than one (zero: from the newest), without
+	// headers and body. Errors: ErrInvalid when limit is not 1 to 1000.
+	RejectedPage(ctx context.Context, tenant string, before webhook.ID, limit int) ([]Rejected, error)
+	// Rejected returns one. Errors: ErrNotFound.
+	Rejected(ctx context.Context, tenant string, id webhook.ID) (Rejected, error)
+	// DiscardRejected removes one. Errors: ErrNotFound.
+	DiscardRejected(ctx context.Context, tenant string, id webhook.ID) error
 }
 
 // DeliveryQuery selects deliveries of a tenant.

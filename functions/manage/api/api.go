@@ -73,6 +73,7 @@ func New(cfg Config) *API {
 	a.registerDryRun()
 	a.registerEvents()
 	a.registerDeliveries()
+	a.registerRejected()
 	a.registerAudit()
 	a.reference = renderReference(a.huma.OpenAPI())
 	a.mux.HandleFunc("GET "+PathReference, a.serveReference)
@@ -99,6 +100,7 @@ func description() huma.Config {
 		{Name: "Endpoints", Description: "Where events are sent, which ones, and how they are signed."},
 		{Name: "Events", Description: "What was accepted. Sending is ingest's: POST /v1/events with a CloudEvent."},
 		{Name: "Deliveries", Description: "What became of each event for each endpoint, attempt by attempt."},
+		{Name: "Rejected events", Description: "What came from a broker and could not be accepted, with the reason."},
 		{Name: "Audit", Description: "Every change that was made through this API."},
 	}
 	return c

@@ -139,7 +139,7 @@ func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (store.APIKey, 
 // Reject implements store.Accepter.
 func (s *Store) Reject(ctx context.Context, r store.Rejected, perDay int) (bool, error) {
 	return run(ctx, s, "reject", func(now time.Time) (bool, error) {
-		today := 0
+		today := s.discarded[tenantDay{r.Tenant, now.Truncate(24 * time.Hour)}]
 		for i := range s.rejected {
 			old := &s.rejected[i]
 			if old.ID == r.ID {

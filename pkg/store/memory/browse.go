@@ -145,3 +145,55 @@ func (s *Store) RejectedEvents(ctx context.Context, tenant string, limit int) ([
 		return out, nil
 	})
 }
+
+// RejectedPage implements store.Browser.
+func (s *Store) RejectedPage(
+	ctx context.Context, tenant string, before webhook.ID, limit int,
+) ([]store.Rejected, error) {
+	return run(ctx, s, "rejectedpage", func(time.Time) ([]store.Rejected, error) {
+		var list []store.Rejected
+		for _, r := range s.rejected {
+			if r.Tenant == tenant && within(r.ID, webhook.ID{}, before) {
+				r.Headers, r.Body = nil, nil
+				list = append(list, r)
+			}
+		}
+		slices.SortFunc(list, func(a, b store.Rejected) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+		return page(list, limit)
+	})
+}
+
+// tenantDay is a day of a tenant.
+type tenantDay struct {
+	tenant string
+	day    time.Time
+}
+
+// rejectedAt finds something rejected; -1 when there is no such thing.
+func (s *Store) rejectedAt(tenant string, id webhook.ID) int {
+	return slices.IndexFunc(s.rejected, func(r store.Rejected) bool { return r.ID == id && r.Tenant == tenant })
+}
+
+// Rejected implements store.Browser.
+func (s *Store) Rejected(ctx context.Context, tenant string, id webhook.ID) (store.Rejected, error) {
+	return run(ctx, s, "rejected", func(time.Time) (store.Rejected, error) {
+		at := s.rejectedAt(tenant, id)
+		if at < 0 {
+			return store.Rejected{}, store.ErrNotFound
+		}
+		return cloneRejected(s.rejected[at]), nil
+	})
+}
+
+// DiscardRejected implements store.Browser.
+func (s *Store) DiscardRejected(ctx context.Context, tenant string, id webhook.ID) error {
+	return s.change(ctx, "discardrejected", func(time.Time) error {
+		at := s.rejectedAt(tenant, id)
+		if at < 0 {
+			return store.ErrNotFound
+		}
+		s.discarded[tenantDay{tenant, s.rejected[at].RejectedAt.Truncate(24 * time.Hour)}]++
+		s.rejected = slices.Delete(s.rejected, at, at+1)
+		return nil
+	})
+}

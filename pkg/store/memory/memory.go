@@ -68,7 +68,9 @@ type Store struct {
 	rejected     []store.Rejected
 	// answers and audit are what came in notes.
 	answers map[onceKey]*onceRow
-	audit   []store.AuditEntry
+	// discarded counts what was rejected on a day and is not kept any more: it made no room.
+	discarded map[tenantDay]int
+	audit     []store.AuditEntry
 }
 
 var _ store.Store = (*Store)(nil)
@@ -96,6 +98,7 @@ func New(o Options) *Store {
 		dedupe:     map[webhook.Key]dedupeRow{},
 		deliveries: map[webhook.ID]*deliveryRow{},
 		answers:    map[onceKey]*onceRow{},
+		discarded:  map[tenantDay]int{},
 	}
 }
 

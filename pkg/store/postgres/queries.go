@@ -76,6 +76,10 @@ var (
 
 	//go:embed queries/rejected_add.sql
 	rejectSQL string
+	//go:embed queries/rejected_page.sql
+	rejectedPageSQL string
+	//go:embed queries/rejected_get.sql
+	rejectedOneSQL string
 	//go:embed queries/rejected_list.sql
 	rejectedSQL string
 

@@ -38,6 +38,8 @@ func (b *bundle) changes() map[string]func(context.Context) error {
 	e := b.endpoint()
 	tenant := b.tenantOf(b.newTenant())
 	key, live, again := b.key(), b.to(e), b.to(e)
+	rejected := b.rejected(b.tenant)
+	b.reject(rejected, 10)
 	return map[string]func(context.Context) error{
 		"create tenant": func(ctx context.Context) error { return b.Store.CreateTenant(ctx, "t-"+token()) },
 		"add tenant":    func(ctx context.Context) error { return b.Store.AddTenant(ctx, store.Tenant{ID: "t-" + token()}) },
@@ -63,7 +65,8 @@ func (b *bundle) changes() map[string]func(context.Context) error {
 			_, err := b.Store.RetryNow(ctx, b.tenant, again.ID, b.ids)
 			return err
 		},
-		"cancel": func(ctx context.Context) error { return b.Store.CancelDelivery(ctx, b.tenant, live.ID) },
+		"discard": func(ctx context.Context) error { return b.Store.DiscardRejected(ctx, b.tenant, rejected.ID) },
+		"cancel":  func(ctx context.Context) error { return b.Store.CancelDelivery(ctx, b.tenant, live.ID) },
 	}
 }
 

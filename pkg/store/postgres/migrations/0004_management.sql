@@ -60,6 +60,7 @@ BEGIN
     END IF;
     GRANT UPDATE (last_used_at) ON api_keys TO homing_ingest;
     GRANT SELECT, INSERT ON audit_log TO homing_manage;
+    GRANT DELETE ON rejected_events TO homing_manage;
     GRANT SELECT, INSERT, UPDATE ON idempotency_keys TO homing_manage;
     GRANT SELECT (owner, key, created_at), DELETE ON idempotency_keys TO homing_retry;
     RETURN true;
