@@ -12,10 +12,9 @@ import (
 
 // Tenant is a tenant as the API shows it.
 type Tenant struct {
-	ID   string `json:"id" doc:"Chosen by whoever creates it; it never changes."`
-	Name string `json:"name" doc:"For people."`
-	//nolint:lll // a tag cannot be broken
-	Status    string     `json:"status" enum:"active,deleting" doc:"deleting: its keys are refused, and what is its own is being removed."`
+	ID        string     `json:"id" doc:"Chosen by whoever creates it; it never changes."`
+	Name      string     `json:"name" doc:"For people."`
+	Status    string     `json:"status" enum:"active,deleting" doc:"deleting: its keys are refused."`
 	CreatedAt time.Time  `json:"created_at"`
 	DeletedAt *time.Time `json:"deleted_at,omitempty" doc:"Since when it is being deleted."`
 }
@@ -84,8 +83,8 @@ func (a *API) registerTenants() {
 		id: "deleteTenant", method: http.MethodDelete, path: one, tag: tag, scope: webhook.ScopeAdmin,
 		realm: realmOperator, status: http.StatusAccepted, errors: []int{http.StatusPreconditionFailed},
 		summary: "Delete a tenant",
-		description: "From now on its keys are refused and its events are not accepted. It is there with the status " +
-			"deleting, and cannot be created again, until everything of its own is gone.",
+		description: "From now on its keys are refused and its events are not accepted; what was accepted before is still " +
+			"delivered. It stays, with the status deleting, and its id cannot be used again.",
 	}, a.deleteTenant)
 }
 
