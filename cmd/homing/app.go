@@ -15,7 +15,6 @@ import (
 
 	"github.com/homing-hooks/homing/functions/local"
 	"github.com/homing-hooks/homing/pkg/config"
-	"github.com/homing-hooks/homing/pkg/dispatch"
 	"github.com/homing-hooks/homing/pkg/seal"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/store/postgres"
@@ -146,30 +145,18 @@ func (a *app) checkURL(raw string) error {
 	if err != nil {
 		return err
 	}
-	err = validURL(cfg, raw)
+	err = local.CheckURL(cfg, raw)
 	if err == nil || cfg.Mode() != config.ModeEmbedded || cfg.LoopbackAllowed() {
 		return err
 	}
 	listens, _ := cfg.ListenAddress()
 	inside := *cfg
 	inside.Server.Listen = config.DefaultListen
-	if validURL(&inside, raw) == nil {
+	if local.CheckURL(&inside, raw) == nil {
 		return fmt.Errorf("%w; deliveries to this machine are allowed while Homing listens on a loopback address only, and "+
 			"this one listens on %s: start it with another HOMING_LISTEN", err, listens)
 	}
 	return err
-}
-
-// validURL checks a URL by the settings of a Homing.
-func validURL(cfg *config.Config, raw string) error {
-	guard, err := local.Guard(cfg)
-	if err != nil {
-		return err
-	}
-	if strings.HasPrefix(raw, "http://") && !cfg.Deliver.AllowHTTP && !cfg.LoopbackAllowed() {
-		return errors.New("must be https://; HOMING_ALLOW_HTTP=true allows http://, which sends payloads in clear")
-	}
-	return dispatch.ValidateURL(raw, guard)
 }
 
 // The files of an embedded Homing in its data directory.

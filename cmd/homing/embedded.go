@@ -62,7 +62,7 @@ func (s *serving) firstStart(ctx context.Context, dir store.Directory, base stri
 	if err != nil || key != "" {
 		return err
 	}
-	_, key, err = createKey(ctx, s.app, dir, "first start", 0)
+	_, key, err = newKey{name: "first start"}.create(ctx, s.app, dir)
 	if err != nil {
 		return err
 	}

@@ -215,6 +215,59 @@ func TestServeForANewcomer(t *testing.T) {
 		require.NotContains(t, server.text(), "NOT VERIFIED", "the receiver knows the old secret only")
 	})
 
+	t.Run("KeysHaveScopes", func(t *testing.T) {
+		var made struct {
+			ID, Tenant, Key string
+			Scopes          []string
+		}
+		create := func(args ...string) {
+			out := must(t, env, append([]string{"key", "create", "-o", "json"}, args...)...)
+			require.NoError(t, json.Unmarshal([]byte(out), &made))
+		}
+		create("--tenant", "acme", "--scopes", "deliveries:read", "--expires", "1h")
+		require.Equal(t, []string{"deliveries:read"}, made.Scopes)
+		address, err := os.ReadFile(filepath.Join(dir, "address"))
+		require.NoError(t, err)
+		url := "HOMING_URL=" + strings.TrimSpace(string(address))
+		denied := environ("HOMING_DATA_DIR="+dir, "HOMING_API_KEY="+made.Key, url)
+		require.Contains(t, fails(t, denied, "send", "--type", "order.paid"), "events:write")
+		create("--operator")
+		require.Equal(t, []string{"admin"}, made.Scopes)
+		require.Empty(t, made.Tenant)
+		require.Contains(t, must(t, env, "key", "revoke", "--operator", made.ID), "is revoked")
+	})
+
+	t.Run("TheManagementAPIAnswersBesideIngest", func(t *testing.T) {
+		address, err := os.ReadFile(filepath.Join(dir, "address"))
+		require.NoError(t, err)
+		get := func(path string) (status int, body string) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSpace(string(address))+path, nil)
+			require.NoError(t, err)
+			r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(key)))
+			res, err := (&http.Client{Timeout: 10 * time.Second}).Do(r)
+			require.NoError(t, err)
+			b, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			return res.StatusCode, string(b)
+		}
+		status, body := get("/v1/endpoints")
+		require.Equal(t, http.StatusOK, status, body)
+		require.Contains(t, body, `"status":"active"`, "the demo's endpoint")
+		status, body = get("/v1/events?type=order.paid")
+		require.Equal(t, http.StatusOK, status, body)
+		require.Contains(t, body, `"event_id":"order-1"`, "where ingest takes POST only")
+		status, body = get("/v1/audit-log")
+		require.Equal(t, http.StatusForbidden, status, body)
+		for _, path := range []string{"/docs", "/openapi.json"} {
+			status, body = get(path)
+			require.Equal(t, http.StatusOK, status)
+			require.Contains(t, body, "createEndpoint")
+		}
+		status, _ = get("/v1/nothing")
+		require.Equal(t, http.StatusNotFound, status)
+	})
+
 	t.Run("MistakesAreExplained", func(t *testing.T) {
 		const url = "http://127.0.0.1:9000/"
 		for want, args := range map[string][]string{
@@ -235,6 +288,9 @@ func TestServeForANewcomer(t *testing.T) {
 			"there is no tenant":            {"endpoint", "list", "--tenant", "nobody"},
 			"a-z, 0-9":                      {"key", "create", "--tenant", "Acme"},
 			"write a duration like 90d":     {"key", "create", "--expires-in", "-5h"},
+			"none of events:write":          {"key", "create", "--scopes", "root"},
+			"exclude each other":            {"key", "create", "--operator", "--tenant", "acme"},
+			"there is no key":               {"key", "revoke", "--operator", "00000000-0000-0000-0000-000000000000"},
 			"neither text nor json":         {"endpoint", "list", "-o", "xml"},
 			"--data-dir":                    {"serve", "--listen", "127.0.0.1:0"},
 			"either --secret":               {"listen"},

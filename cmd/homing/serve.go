@@ -26,7 +26,7 @@ func serveCommand(a *app) *cobra.Command {
 	var only []string
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run Homing: everything in one process, or some of its functions", Args: cobra.NoArgs,
-		Long: `Runs ingest, deliver and retry in one process. Without DATABASE_URL it is embedded: it starts a private
+		Long: `Runs ingest, deliver, retry and manage in one process. Without DATABASE_URL it is embedded: it starts a private
 Postgres in the data directory, makes the tenant "default" with an API key, and allows deliveries to this machine. With
 DATABASE_URL, REDIS_URL and RABBITMQ_URL it uses those; run "homing migrate" first.`,
 		Example: `  homing serve --demo
@@ -45,8 +45,8 @@ DATABASE_URL, REDIS_URL and RABBITMQ_URL it uses those; run "homing migrate" fir
 	f := cmd.Flags()
 	f.BoolVar(&demo, "demo", false, "register a demo endpoint that verifies and prints, and send it an event")
 	f.StringVar(&listen, "listen", "", "the address to listen on (HOMING_LISTEN)")
-	f.StringSliceVar(&only, "only", nil, "run only these functions: ingest, deliver, retry; the others are processes of "+
-		"their own, over RABBITMQ_URL")
+	f.StringSliceVar(&only, "only", nil, "run only these functions: ingest, deliver, retry, manage; the others are "+
+		"processes of their own, over RABBITMQ_URL")
 	return cmd
 }
 
@@ -157,6 +157,9 @@ func (s *serving) banner(base string) {
 	fmt.Fprintf(&b, "\nHoming %s is running\n", local.Version())
 	if len(s.only) == 0 || slices.Contains(s.only, config.FunctionIngest) {
 		line("events", base+"/v1/events")
+	}
+	if len(s.only) == 0 || slices.Contains(s.only, config.FunctionManage) {
+		line("api", base+"/docs")
 	}
 	line("health", base+"/readyz   metrics "+base+"/metrics")
 	if s.cfg.Mode() == config.ModeEmbedded {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/homing-hooks/homing/functions/internal/host"
 	"github.com/homing-hooks/homing/pkg/config"
-	"github.com/homing-hooks/homing/pkg/dispatch"
 	"github.com/homing-hooks/homing/pkg/seal"
 	"github.com/homing-hooks/homing/pkg/store"
 )
@@ -24,6 +23,7 @@ var functions = map[config.Function]host.Function{
 	config.FunctionIngest:  host.Ingest,
 	config.FunctionDeliver: host.Deliver,
 	config.FunctionRetry:   host.Retry,
+	config.FunctionManage:  host.Manage,
 }
 
 // App is a Homing in this process.
@@ -41,12 +41,14 @@ func New(cfg *config.Config, log *slog.Logger, only ...config.Function) (*App, e
 // NewWithClock is New for a machine whose clock shows another time than it is: now is what it shows.
 func NewWithClock(cfg *config.Config, log *slog.Logger, now func() time.Time, only ...config.Function) (*App, error) {
 	if len(only) == 0 {
-		only = []config.Function{config.FunctionIngest, config.FunctionDeliver, config.FunctionRetry}
+		only = []config.Function{
+			config.FunctionIngest, config.FunctionDeliver, config.FunctionRetry, config.FunctionManage,
+		}
 	}
 	attach := make([]host.Function, len(only))
 	for i, name := range only {
 		if attach[i] = functions[name]; attach[i] == nil {
-			return nil, fmt.Errorf("local: %q is not a function: ingest, deliver and retry are", name)
+			return nil, fmt.Errorf("local: %q is not a function: ingest, deliver, retry and manage are", name)
 		}
 	}
 	h, err := host.New(cfg, log, now, attach...)
@@ -95,8 +97,8 @@ func (a *App) Addr() string { return a.host.Addr() }
 // Store is the store that it works on.
 func (a *App) Store() store.Store { return a.host.Store() }
 
-// Guard makes the guard of the addresses that may be called, as the settings say.
-func Guard(cfg *config.Config) (*dispatch.Guard, error) { return host.Guard(cfg) }
+// CheckURL refuses URLs that could never be delivered to with these settings.
+func CheckURL(cfg *config.Config, raw string) error { return host.CheckURL(cfg, raw) }
 
 // Keyring makes the keyring of the settings.
 func Keyring(cfg *config.Config) (seal.Keyring, error) { return host.Keyring(cfg) }

@@ -16,6 +16,7 @@ type Config struct {
 	Deliver   Deliver
 	Policy    Policy
 	Retry     Retry
+	Manage    Manage
 	Security  Security
 	Knative   Knative
 	Telemetry Telemetry
@@ -196,6 +197,12 @@ type Retry struct {
 	// keeps the time for itself: one that starts keeps house with its first tick, which is cheap when there is nothing
 	// to do, so on Knative, where retry starts from zero, that may be at every tick.
 	HousekeepEvery time.Duration `env:"HOMING_HOUSEKEEP_EVERY" envDefault:"1h"`
+}
+
+// Manage says what the management API allows.
+type Manage struct {
+	// How many requests a minute one API key may make of one process. 0 means that there is no bound.
+	RequestsPerMinute int `env:"HOMING_API_REQUESTS_PER_MINUTE" envDefault:"1200"`
 }
 
 // Security holds the keys.

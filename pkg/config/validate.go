@@ -222,5 +222,6 @@ func (c *Config) checkRetry(k *checks) {
 	k.span("HOMING_PARTITIONS_AHEAD", r.PartitionsAhead, 7*day, year)
 	k.that(r.HousekeepEvery >= r.Tick && r.HousekeepEvery <= day, "HOMING_HOUSEKEEP_EVERY",
 		"is %v; it must be HOMING_TICK (%v) to 24h", r.HousekeepEvery, r.Tick)
+	k.within("HOMING_API_REQUESTS_PER_MINUTE", c.Manage.RequestsPerMinute, 0, 1_000_000)
 	k.span("HOMING_SECRET_OVERLAP", c.Security.SecretOverlap, 0, year)
 }

@@ -26,6 +26,7 @@ var (
 	ErrUnauthenticated = errors.New("unauthenticated")
 	ErrForbidden       = errors.New("forbidden")
 	ErrMethod          = errors.New("method not allowed")
+	ErrPrecondition    = errors.New("precondition failed")
 	ErrTooLarge        = errors.New("too large")
 	ErrMediaType       = errors.New("unsupported media type")
 	ErrTooMany         = errors.New("too many requests")
@@ -43,6 +44,7 @@ const (
 	KindNotFound        Kind = "not-found"
 	KindMethod          Kind = "method-not-allowed"
 	KindConflict        Kind = "conflict"
+	KindPrecondition    Kind = "precondition-failed"
 	KindTooLarge        Kind = "too-large"
 	KindMediaType       Kind = "unsupported-media-type"
 	KindInvalid         Kind = "invalid"
@@ -69,6 +71,9 @@ var kinds = []struct {
 	{KindNotFound, http.StatusNotFound, "There is no such thing", []error{store.ErrNotFound}},
 	{KindMethod, http.StatusMethodNotAllowed, "That method does not go with that path", []error{ErrMethod}},
 	{KindConflict, http.StatusConflict, "It was changed meanwhile, or exists already", []error{store.ErrConflict}},
+	{KindPrecondition, http.StatusPreconditionFailed, "It is not in the state that was asked for", []error{
+		ErrPrecondition,
+	}},
 	{KindTooLarge, http.StatusRequestEntityTooLarge, "The request is too large", []error{ErrTooLarge}},
 	{KindMediaType, http.StatusUnsupportedMediaType, "That media type is not supported", []error{ErrMediaType}},
 	{KindInvalid, http.StatusUnprocessableEntity, "A value is not valid", []error{store.ErrInvalid}},
@@ -104,13 +109,34 @@ type Fault struct {
 	Detail string `json:"detail"`
 }
 
-// document is the problem document.
-type document struct {
+// Document is a problem as it is written in JSON.
+type Document struct {
 	Type   string  `json:"type"`
 	Title  string  `json:"title"`
 	Status int     `json:"status"`
 	Detail string  `json:"detail,omitempty"`
 	Faults []Fault `json:"errors,omitempty"`
+}
+
+// Document is the document of a problem; that of an internal one when the kind is unknown.
+func (p Problem) Document() Document {
+	for _, row := range kinds {
+		if row.kind == p.Kind {
+			return Document{
+				Type: TypeBase + string(row.kind), Title: row.title, Status: row.status, Detail: p.Detail, Faults: p.Faults,
+			}
+		}
+	}
+	return Problem{Kind: KindInternal}.Document()
+}
+
+// Retry is the Retry-After that goes with a problem, in whole seconds; 0 for none.
+func (p Problem) Retry() int {
+	status := p.Kind.Status()
+	if p.RetryAfter <= 0 && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
+		p.RetryAfter = retryLater
+	}
+	return max(int(math.Ceil(p.RetryAfter.Seconds())), 0)
 }
 
 // Status is the HTTP status of a kind; an unknown one is as bad as internal.
@@ -131,6 +157,16 @@ func (k Kind) Err() error {
 		}
 	}
 	return ErrInternal
+}
+
+// KindOfStatus is the kind that a bare status means; KindInternal for one that is not in the table.
+func KindOfStatus(status int) Kind {
+	for _, row := range kinds {
+		if row.status == status {
+			return row.kind
+		}
+	}
+	return KindInternal
 }
 
 // KindOf says which kind an error is: the first in the table that it wraps an error of; KindInternal if there is none.
@@ -188,19 +224,7 @@ func WriteError(w http.ResponseWriter, err error) (internal bool) {
 
 // WriteProblem answers with a problem document.
 func WriteProblem(w http.ResponseWriter, p Problem) {
-	doc := document{Detail: p.Detail, Faults: p.Faults}
-	for _, row := range kinds {
-		if row.kind == p.Kind || p.Kind == "" && row.kind == KindInternal {
-			doc.Type, doc.Title, doc.Status = TypeBase+string(row.kind), row.title, row.status
-		}
-	}
-	if doc.Status == 0 {
-		WriteProblem(w, Problem{Kind: KindInternal})
-		return
-	}
-	if p.RetryAfter <= 0 && (doc.Status == http.StatusTooManyRequests || doc.Status == http.StatusServiceUnavailable) {
-		p.RetryAfter = retryLater
-	}
+	doc := p.Document()
 	body, err := json.Marshal(doc)
 	if err != nil { // strings only: cannot be
 		body = nil
@@ -213,8 +237,8 @@ func WriteProblem(w http.ResponseWriter, p Problem) {
 	if doc.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="homing"`) // RFC 9110, section 15.5.2
 	}
-	if p.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(p.RetryAfter.Seconds())), 10))
+	if seconds := p.Retry(); seconds > 0 {
+		h.Set("Retry-After", strconv.Itoa(seconds))
 	}
 	w.WriteHeader(doc.Status)
 	_, _ = w.Write(append(body, '\n')) // the client has gone
@@ -226,18 +250,12 @@ const maxDocument = 64 << 10
 // ReadError makes an error of an answer whose status is not 2xx, for clients: it wraps the same error that the server's
 // did, by the document's type, or by the status when there is no document. It reads the body, and does not close it.
 func ReadError(r *http.Response) error {
-	kind := KindInternal
-	for _, row := range kinds {
-		if row.status == r.StatusCode {
-			kind = row.kind
-			break
-		}
-	}
-	var doc document
+	kind := KindOfStatus(r.StatusCode)
+	var doc Document
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if media == "application/problem+json" {
 		if json.NewDecoder(io.LimitReader(r.Body, maxDocument)).Decode(&doc) != nil {
-			doc = document{}
+			doc = Document{}
 		}
 	}
 	for _, row := range kinds {

@@ -7,20 +7,96 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// Directory is who and what there is: tenants, keys and endpoints. Every write moves the tenant's configuration version
-// on in its own transaction.
-type Directory interface {
-	// CreateTenant makes a tenant. Errors: ErrConflict when it exists, ErrInvalid when the id is not [a-z0-9_-]{1,64}.
-	CreateTenant(ctx context.Context, id string) error
-	// Tenants lists the ids of all tenants, in order.
-	Tenants(ctx context.Context) ([]string, error)
-	// CreateKey stores a key's hash. ConfigVersion, CreatedAt and RevokedAt are the store's to set. Errors: ErrNotFound
-	// for an unknown tenant, ErrConflict when the id or the hash exists already.
-	CreateKey(ctx context.Context, k APIKey) error
-	// RevokeKey ends a key: an event that carries it and is accepted afterwards is Stale. Again changes nothing. Errors:
-	// ErrNotFound.
-	RevokeKey(ctx context.Context, tenant string, id webhook.ID) error
+// Tenant is who owns endpoints and events.
+type Tenant struct {
+	ID string
+	// Name is for people.
+	Name string
+	// Version grows by one with each change of the tenant itself.
+	Version   int64
+	CreatedAt time.Time
+	// DeletedAt is since when it is being deleted; zero when it is not.
+	DeletedAt time.Time
+}
 
+// EndpointQuery selects endpoints of a tenant that are not deleted.
+type EndpointQuery struct {
+	Tenant string
+	Status webhook.EndpointStatus // "": any
+	Search string                 // a part of the URL, in any case; "": any
+	After  webhook.ID             // only later ones, for the next page; zero: from the first
+	Limit  int                    // 1 to 1000
+}
+
+// AuditQuery selects from the audit log.
+type AuditQuery struct {
+	// Tenant is whose things were changed; "" for what is no tenant's, unless Everyone is set, which asks for all.
+	Tenant   string
+	Everyone bool
+	Target   string     // the id of what was changed; "": any
+	Before   webhook.ID // only older ones, for the next page; zero: from the newest
+	Limit    int        // 1 to 1000
+}
+
+// Directory is who and what there is: tenants, keys and endpoints. Every write moves the tenant's configuration version
+// on in its own transaction, and writes the note of its context (see [Note]).
+type Directory interface {
+	TenantDirectory
+	KeyDirectory
+	EndpointDirectory
+	Log
+}
+
+// TenantDirectory is the tenants.
+type TenantDirectory interface {
+	// CreateTenant makes a tenant with nothing but an id: AddTenant does the same with a name.
+	CreateTenant(ctx context.Context, id string) error
+	// AddTenant makes a tenant. Version and the times are the store's to set. Errors: ErrConflict when it exists, also
+	// when it is being deleted; ErrInvalid when the id is not [a-z0-9_-]{1,64}.
+	AddTenant(ctx context.Context, t Tenant) error
+	// Tenants lists the ids of all tenants that are not being deleted, in order.
+	Tenants(ctx context.Context) ([]string, error)
+	// Tenant returns one, also one that is being deleted. Errors: ErrNotFound.
+	Tenant(ctx context.Context, id string) (Tenant, error)
+	// TenantPage lists tenants by their ids, from the first after one ("": from the beginning), also those that are being
+	// deleted. Errors: ErrInvalid when limit is not 1 to 1000.
+	TenantPage(ctx context.Context, after string, limit int) ([]Tenant, error)
+	// UpdateTenant sets a tenant's name, if Version is still that of the tenant. Errors: ErrNotFound, also for one that is
+	// being deleted; ErrConflict when the version is another.
+	UpdateTenant(ctx context.Context, t Tenant) error
+	// DeleteTenant begins to delete a tenant: from now on its keys are refused and its events are not accepted. Again
+	// changes nothing. Errors: ErrNotFound.
+	DeleteTenant(ctx context.Context, id string) error
+}
+
+// KeyDirectory is the API keys.
+type KeyDirectory interface {
+	// CreateKey stores a key's hash. ConfigVersion and the times but ExpiresAt are the store's to set. Without a tenant it
+	// is an operator's key; without scopes it gets webhook.TenantScopes. Errors: ErrNotFound for an unknown tenant, or one
+	// that is being deleted; ErrConflict when the id or the hash exists already; ErrInvalid for an unknown scope.
+	CreateKey(ctx context.Context, k APIKey) error
+	// Key returns a tenant's key, an operator's for the tenant "", also when it is over. ConfigVersion is 0, and Hash is
+	// left out. Errors: ErrNotFound.
+	Key(ctx context.Context, tenant string, id webhook.ID) (APIKey, error)
+	// KeyPage lists the keys of a tenant as Key returns them, operators' for "", oldest first, from the first after one
+	// (zero: from the beginning). Errors: ErrInvalid when limit is not 1 to 1000.
+	KeyPage(ctx context.Context, tenant string, after webhook.ID, limit int) ([]APIKey, error)
+	// RevokeKey ends a tenant's key, an operator's for the tenant "": an event that carries it and is accepted afterwards
+	// is Stale. Again changes nothing. Errors: ErrNotFound.
+	RevokeKey(ctx context.Context, tenant string, id webhook.ID) error
+}
+
+// Log is what was written in notes.
+type Log interface {
+	// Answered returns the answer that was given to a request of an API key within OnceKept: see [Note]. Errors:
+	// ErrNotFound.
+	Answered(ctx context.Context, owner webhook.ID, key string) (Once, error)
+	// AuditLog lists what was changed, newest first: see [Note]. Errors: ErrInvalid when the limit is not 1 to 1000.
+	AuditLog(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
+}
+
+// EndpointDirectory is the endpoints with their secrets.
+type EndpointDirectory interface {
 	// CreateEndpoint stores an endpoint with its secrets. Status, Version and CreatedAt are the store's to set, also the
 	// secrets' CreatedAt and Endpoint. Errors: ErrNotFound for an unknown tenant, ErrConflict when the id exists already
 	// (also as another tenant's), ErrInvalid.
@@ -29,6 +105,12 @@ type Directory interface {
 	Endpoint(ctx context.Context, tenant string, id webhook.ID) (webhook.Endpoint, error)
 	// Endpoints lists those of a tenant that are not deleted, oldest first.
 	Endpoints(ctx context.Context, tenant string) ([]webhook.Endpoint, error)
+	// EndpointPage lists those that a query selects, by their ids. Errors: ErrInvalid when the limit is not 1 to 1000.
+	EndpointPage(ctx context.Context, q EndpointQuery) ([]webhook.Endpoint, error)
+	// UpdateEndpoint sets what an endpoint was created with, if Version is still that of the endpoint. Headers that are
+	// nil stay as they are. Errors: ErrNotFound, also for a deleted one; ErrConflict when the version is another;
+	// ErrInvalid.
+	UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error
 	// SetEndpointStatus pauses, resumes (active), disables or deletes an endpoint. Setting active wakes the endpoint, so
 	// that its held deliveries are found even when every hint is lost. Nothing leaves deleted. A pause goes on when set
 	// again. Errors: ErrNotFound, also for a deleted one; ErrInvalid for an unknown status.
@@ -41,8 +123,11 @@ type Directory interface {
 	Secrets(ctx context.Context, tenant string, endpoint webhook.ID) ([]webhook.Secret, error)
 }
 
-// Browser is how people look at deliveries and act on them by hand.
+// Browser is how people look at deliveries and act on them by hand. What changes something writes the note of its
+// context (see [Note]).
 type Browser interface {
+	// Events lists a tenant's events, newest first, without their payloads.
+	Events(ctx context.Context, q EventQuery) ([]webhook.Event, error)
 	// Deliveries lists a tenant's deliveries, newest first.
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]webhook.Delivery, error)
 	// Delivery returns one with its event (payload included) and its attempts in order. Errors: ErrNotFound.
@@ -56,6 +141,13 @@ type Browser interface {
 	CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error
 	// RejectedEvents lists a tenant's rejected events ("" for those of no known tenant), newest first.
 	RejectedEvents(ctx context.Context, tenant string, limit int) ([]Rejected, error)
+	// RejectedPage lists them by their ids, the newest first, only those older than one (zero: from the newest), without
+	// headers and body. Errors: ErrInvalid when limit is not 1 to 1000.
+	RejectedPage(ctx context.Context, tenant string, before webhook.ID, limit int) ([]Rejected, error)
+	// Rejected returns one. Errors: ErrNotFound.
+	Rejected(ctx context.Context, tenant string, id webhook.ID) (Rejected, error)
+	// DiscardRejected removes one. Errors: ErrNotFound.
+	DiscardRejected(ctx context.Context, tenant string, id webhook.ID) error
 }
 
 // DeliveryQuery selects deliveries of a tenant.
@@ -64,8 +156,19 @@ type DeliveryQuery struct {
 	Endpoint webhook.ID    // zero: any
 	Event    webhook.ID    // zero: any
 	State    webhook.State // "": any
+	From     webhook.ID    // only from this id on; zero: to the oldest
 	Before   webhook.ID    // only older ones, for the next page; zero: from the newest
 	Limit    int           // 1 to 1000; ErrInvalid otherwise
+}
+
+// EventQuery selects events of a tenant.
+type EventQuery struct {
+	Tenant  string
+	Type    string     // "": any
+	Subject string     // "": any
+	From    webhook.ID // only from this id on; zero: to the oldest
+	Before  webhook.ID // only older ones, for the next page; zero: from the newest
+	Limit   int        // 1 to 1000; ErrInvalid otherwise
 }
 
 // DeliveryView is a delivery with what belongs to it.

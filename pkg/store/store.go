@@ -65,7 +65,8 @@ type Accepter interface {
 	Subscriptions(ctx context.Context, tenant string) (Subscriptions, error)
 	// Authenticate returns the API key with the given SHA-256, and its tenant's present configuration version: creating,
 	// changing or revoking a key or endpoint moves that version on, so that an answer may be kept until Accept says Stale.
-	// Errors: ErrNotFound for an unknown, revoked or expired key.
+	// Errors: ErrNotFound for an unknown, revoked or expired key, and for one of a tenant that is being deleted. It notes
+	// that the key was used, to within a minute.
 	Authenticate(ctx context.Context, hash [32]byte) (APIKey, error)
 	// Reject keeps what came in but could not be accepted, with the reason, at most perDay a tenant and day (UTC, on the
 	// store's clock, which sets RejectedAt); kept is false beyond that. The same ID again is kept once. Texts are cleaned
@@ -127,16 +128,18 @@ type Subscriptions struct {
 	Endpoints []webhook.Endpoint
 }
 
-// APIKey is a tenant's key as stored: only its hash is known.
+// APIKey is a key as stored: only its hash is known.
 type APIKey struct {
 	ID            webhook.ID
-	Tenant        string
+	Tenant        string // "": an operator's, which is no tenant's
 	Name          string
 	Hash          [32]byte
-	ConfigVersion int64
+	Scopes        []webhook.Scope
+	ConfigVersion int64 // 0 for an operator's
 	CreatedAt     time.Time
 	ExpiresAt     time.Time // zero: never
 	RevokedAt     time.Time // zero: not revoked
+	LastUsedAt    time.Time // zero: never, or not asked for (by Authenticate)
 }
 
 // Rejected is something that came in and could not be accepted.

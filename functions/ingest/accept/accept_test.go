@@ -260,6 +260,41 @@ func TestPublicFace(t *testing.T) {
 		}, 10*time.Second, time.Millisecond)
 	})
 
+	t.Run("AKeyNeedsTheScopeAndATenant", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.endpoint(t)
+		all := append(webhook.TenantScopes(), webhook.ScopeAdmin)
+		for name, c := range map[string]struct {
+			tenant string
+			scopes []webhook.Scope
+			want   int
+		}{
+			"admin":        {"acme", []webhook.Scope{webhook.ScopeAdmin}, http.StatusAccepted},
+			"its scope":    {"acme", []webhook.Scope{webhook.ScopeEventsWrite}, http.StatusAccepted},
+			"other scopes": {"acme", webhook.TenantScopes()[1:], http.StatusForbidden},
+			"none":         {"acme", []webhook.Scope{}, http.StatusForbidden},
+			"operator":     {"", all, http.StatusForbidden},
+		} {
+			key := "hmk_" + strings.ReplaceAll(name, " ", "")
+			require.NoError(t, b.store.CreateKey(t.Context(), store.APIKey{
+				ID: ids.New(time.Now()), Tenant: c.tenant, Hash: sha256.Sum256([]byte(key)), Scopes: c.scopes,
+			}))
+			for range 2 { // known or not
+				r := request(`{}`, "Authorization", "Bearer "+key)
+				r.Header.Set("Ce-Id", name)
+				got := b.post(t, r)
+				if c.want == http.StatusAccepted {
+					require.Less(t, got.status, 300, name)
+					continue
+				}
+				require.Equal(t, c.want, got.status, name)
+				require.Contains(t, got.body["detail"], "events:write", name)
+			}
+		}
+		require.Len(t, b.deliveries(t), 2)
+	})
+
 	t.Run("WhileTheStoreIsAwayItSaysSoAndTheRepeatIsStoredOnce", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

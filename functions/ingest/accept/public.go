@@ -53,7 +53,7 @@ func NewPublicFace(c PublicConfig) *PublicFace {
 	c.MaxRequests = cmp.Or(c.MaxRequests, 2000)
 	return &PublicFace{
 		cfg: c, places: newPlaces(c.MaxRequests),
-		keys: &keys{store: c.Store, now: c.Accepter.cfg.Now, known: make(map[[32]byte]store.APIKey)},
+		keys: &keys{store: c.Store, now: c.Accepter.cfg.Now, known: make(map[[32]byte]knownKey)},
 	}
 }
 
@@ -154,6 +154,7 @@ func problemOf(err error) server.Problem {
 		kind server.Kind
 	}{
 		{ErrUnauthorized, server.KindUnauthenticated},
+		{ErrForbidden, server.KindForbidden},
 		{ErrTooLarge, server.KindTooLarge},
 		{ErrNotCloudEvents, server.KindMediaType},
 		{ErrUndecodable, server.KindBadRequest},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/homing-hooks/homing/functions/ingest/accept"
+	"github.com/homing-hooks/homing/functions/manage/api"
 	"github.com/homing-hooks/homing/pkg/bus"
 	"github.com/homing-hooks/homing/pkg/clock"
 	"github.com/homing-hooks/homing/pkg/config"
@@ -39,6 +40,7 @@ type Host struct {
 	undecodable func(ctx context.Context, u bus.Undecodable) error
 
 	routes        routes
+	manage        *api.API // nil where there is none
 	server        *server.Server
 	subscriptions []subscription
 	// stopping ends when the process begins to stop, before its server waits for the requests under way.
@@ -59,6 +61,22 @@ func (r routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	server.WriteProblem(w, server.Problem{Kind: server.KindNotFound})
+}
+
+// handler answers for all functions of the process. The API answers for its paths, but where another function has the
+// very path, as ingest has POST /v1/events.
+func (h *Host) handler() http.Handler {
+	if h.manage == nil {
+		return h.routes
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, taken := h.routes[r.URL.Path]
+		if api.Serves(r.URL.Path) && (!taken || r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			h.manage.ServeHTTP(w, r)
+			return
+		}
+		h.routes.ServeHTTP(w, r)
+	})
 }
 
 // subscription is a trigger's events with the handler that takes them.
@@ -89,7 +107,7 @@ func New(cfg *config.Config, log *slog.Logger, local func() time.Time, functions
 func (h *Host) listen() {
 	address, setting := h.cfg.ListenAddress()
 	h.server = server.New(server.Config{
-		Addr: address, Setting: setting, Handler: h.routes, Ready: h.ready, Metrics: h.tel.MetricsHandler(),
+		Addr: address, Setting: setting, Handler: h.handler(), Ready: h.ready, Metrics: h.tel.MetricsHandler(),
 		MetricsAddr: h.cfg.MetricsAddress(), DrainDelay: h.cfg.Server.DrainDelay, Logger: h.log,
 	})
 }

@@ -102,7 +102,7 @@ func (h *Host) openBus() (bus.Bus, error) {
 		if err != nil {
 			return nil, err
 		}
-		if h.cfg.Function != config.FunctionIngest {
+		if h.cfg.Function != config.FunctionIngest && h.cfg.Function != config.FunctionManage { // these get no hints
 			h.routes["/"] = b.Handler()
 		}
 		return b, nil

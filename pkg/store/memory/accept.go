@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/homing-hooks/homing/pkg/store"
@@ -104,7 +105,7 @@ func (s *Store) plan(event *webhook.Event, n *store.NewDelivery, now time.Time) 
 // Subscriptions implements store.Accepter.
 func (s *Store) Subscriptions(ctx context.Context, tenant string) (store.Subscriptions, error) {
 	return run(ctx, s, "subscriptions", func(time.Time) (store.Subscriptions, error) {
-		t := s.tenants[tenant]
+		t := s.tenant(tenant)
 		if t == nil {
 			return store.Subscriptions{}, store.ErrNotFound
 		}
@@ -120,7 +121,17 @@ func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (store.APIKey, 
 			return store.APIKey{}, store.ErrNotFound
 		}
 		key := *k
-		key.ConfigVersion = s.tenants[k.Tenant].version
+		key.Scopes, key.LastUsedAt = slices.Clone(k.Scopes), time.Time{}
+		if k.Tenant != "" {
+			t := s.tenant(k.Tenant)
+			if t == nil {
+				return store.APIKey{}, store.ErrNotFound
+			}
+			key.ConfigVersion = t.version
+		}
+		if k.LastUsedAt.Before(now.Add(-time.Minute)) {
+			k.LastUsedAt = now
+		}
 		return key, nil
 	})
 }
@@ -128,7 +139,7 @@ func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (store.APIKey, 
 // Reject implements store.Accepter.
 func (s *Store) Reject(ctx context.Context, r store.Rejected, perDay int) (bool, error) {
 	return run(ctx, s, "reject", func(now time.Time) (bool, error) {
-		today := 0
+		today := s.discarded[tenantDay{r.Tenant, now.Truncate(24 * time.Hour)}]
 		for i := range s.rejected {
 			old := &s.rejected[i]
 			if old.ID == r.ID {

@@ -37,7 +37,29 @@ func selected(d *webhook.Delivery, q *store.DeliveryQuery) bool {
 		(q.Endpoint.IsZero() || d.Endpoint == q.Endpoint) &&
 		(q.Event.IsZero() || d.Event == q.Event) &&
 		(q.State == "" || d.State == q.State) &&
-		(q.Before.IsZero() || bytes.Compare(d.ID[:], q.Before[:]) < 0)
+		within(d.ID, q.From, q.Before)
+}
+
+// within reports whether an id is in a span; a zero id is no bound.
+func within(id, from, before webhook.ID) bool {
+	return bytes.Compare(id[:], from[:]) >= 0 && (before.IsZero() || bytes.Compare(id[:], before[:]) < 0)
+}
+
+// Events implements store.Browser.
+func (s *Store) Events(ctx context.Context, q store.EventQuery) ([]webhook.Event, error) {
+	return run(ctx, s, "events", func(time.Time) ([]webhook.Event, error) {
+		var list []webhook.Event
+		for _, e := range s.events {
+			if e.Tenant == q.Tenant && (q.Type == "" || e.Type == q.Type) && (q.Subject == "" || e.Subject == q.Subject) &&
+				within(e.ID, q.From, q.Before) {
+				bare := *e
+				bare.Data = nil
+				list = append(list, *cloneEvent(bare))
+			}
+		}
+		slices.SortFunc(list, func(a, b webhook.Event) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+		return page(list, q.Limit)
+	})
 }
 
 // Delivery implements store.Browser.
@@ -59,7 +81,7 @@ func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.ID) (sto
 func (s *Store) RetryNow(
 	ctx context.Context, tenant string, id webhook.ID, ids *webhook.IDSource,
 ) (store.Due, error) {
-	return run(ctx, s, "retrynow", func(now time.Time) (store.Due, error) {
+	return changed(ctx, s, "retrynow", func(now time.Time) (store.Due, error) {
 		d, err := s.delivery(tenant, id)
 		if err != nil {
 			return store.Due{}, err
@@ -96,7 +118,7 @@ func (s *Store) replay(old *deliveryRow, e *endpointRow, ids *webhook.IDSource, 
 
 // CancelDelivery implements store.Browser.
 func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error {
-	return s.do(ctx, "canceldelivery", func(time.Time) error {
+	return s.change(ctx, "canceldelivery", func(time.Time) error {
 		d, err := s.delivery(tenant, id)
 		switch {
 		case err != nil:
@@ -121,5 +143,57 @@ func (s *Store) RejectedEvents(ctx context.Context, tenant string, limit int) ([
 			}
 		}
 		return out, nil
+	})
+}
+
+// RejectedPage implements store.Browser.
+func (s *Store) RejectedPage(
+	ctx context.Context, tenant string, before webhook.ID, limit int,
+) ([]store.Rejected, error) {
+	return run(ctx, s, "rejectedpage", func(time.Time) ([]store.Rejected, error) {
+		var list []store.Rejected
+		for _, r := range s.rejected {
+			if r.Tenant == tenant && within(r.ID, webhook.ID{}, before) {
+				r.Headers, r.Body = nil, nil
+				list = append(list, r)
+			}
+		}
+		slices.SortFunc(list, func(a, b store.Rejected) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+		return page(list, limit)
+	})
+}
+
+// tenantDay is a day of a tenant.
+type tenantDay struct {
+	tenant string
+	day    time.Time
+}
+
+// rejectedAt finds something rejected; -1 when there is no such thing.
+func (s *Store) rejectedAt(tenant string, id webhook.ID) int {
+	return slices.IndexFunc(s.rejected, func(r store.Rejected) bool { return r.ID == id && r.Tenant == tenant })
+}
+
+// Rejected implements store.Browser.
+func (s *Store) Rejected(ctx context.Context, tenant string, id webhook.ID) (store.Rejected, error) {
+	return run(ctx, s, "rejected", func(time.Time) (store.Rejected, error) {
+		at := s.rejectedAt(tenant, id)
+		if at < 0 {
+			return store.Rejected{}, store.ErrNotFound
+		}
+		return cloneRejected(s.rejected[at]), nil
+	})
+}
+
+// DiscardRejected implements store.Browser.
+func (s *Store) DiscardRejected(ctx context.Context, tenant string, id webhook.ID) error {
+	return s.change(ctx, "discardrejected", func(time.Time) error {
+		at := s.rejectedAt(tenant, id)
+		if at < 0 {
+			return store.ErrNotFound
+		}
+		s.discarded[tenantDay{tenant, s.rejected[at].RejectedAt.Truncate(24 * time.Hour)}]++
+		s.rejected = slices.Delete(s.rejected, at, at+1)
+		return nil
 	})
 }

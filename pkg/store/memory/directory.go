@@ -1,93 +1,24 @@
 package memory
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"maps"
-	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-var tenantID = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
-
 // errText says that a text cannot be stored.
 var errText = fmt.Errorf("%w: a text with a NUL or bad UTF-8", store.ErrInvalid)
 
-// CreateTenant implements store.Directory.
-func (s *Store) CreateTenant(ctx context.Context, id string) error {
-	return s.do(ctx, "createtenant", func(time.Time) error {
-		if !tenantID.MatchString(id) {
-			return fmt.Errorf("%w: a tenant's id is [a-z0-9_-]{1,64}", store.ErrInvalid)
-		}
-		if s.tenants[id] != nil {
-			return store.ErrConflict
-		}
-		s.tenants[id] = &tenantRow{version: 1}
-		return nil
-	})
-}
-
-// Tenants implements store.Directory.
-func (s *Store) Tenants(ctx context.Context) ([]string, error) {
-	return run(ctx, s, "tenants", func(time.Time) ([]string, error) {
-		return slices.Sorted(maps.Keys(s.tenants)), nil
-	})
-}
-
-// CreateKey implements store.Directory.
-func (s *Store) CreateKey(ctx context.Context, k store.APIKey) error {
-	return s.do(ctx, "createkey", func(now time.Time) error {
-		t := s.tenants[k.Tenant]
-		if t == nil {
-			return store.ErrNotFound
-		}
-		if !storable(k.Name) {
-			return errText
-		}
-		if s.keys[k.Hash] != nil || s.key(k.ID) != nil {
-			return store.ErrConflict
-		}
-		k.ConfigVersion, k.CreatedAt, k.RevokedAt = 0, now, time.Time{}
-		k.ExpiresAt = stamp(k.ExpiresAt)
-		s.keys[k.Hash] = &k
-		t.version++
-		return nil
-	})
-}
-
-// key finds a key by its id.
-func (s *Store) key(id webhook.ID) *store.APIKey {
-	for _, k := range s.keys {
-		if k.ID == id {
-			return k
-		}
-	}
-	return nil
-}
-
-// RevokeKey implements store.Directory.
-func (s *Store) RevokeKey(ctx context.Context, tenant string, id webhook.ID) error {
-	return s.do(ctx, "revokekey", func(now time.Time) error {
-		k := s.key(id)
-		if k == nil || k.Tenant != tenant {
-			return store.ErrNotFound
-		}
-		if k.RevokedAt.IsZero() {
-			k.RevokedAt = now
-			s.tenants[tenant].version++
-		}
-		return nil
-	})
-}
-
 // CreateEndpoint implements store.Directory.
 func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint, secrets []webhook.Secret) error {
-	return s.do(ctx, "createendpoint", func(now time.Time) error {
-		t := s.tenants[e.Tenant]
+	return s.change(ctx, "createendpoint", func(now time.Time) error {
+		t := s.tenant(e.Tenant)
 		switch {
 		case t == nil:
 			return store.ErrNotFound
@@ -139,13 +70,51 @@ func (s *Store) endpointsOf(tenant string) []webhook.Endpoint {
 	return out
 }
 
+// EndpointPage implements store.Directory.
+func (s *Store) EndpointPage(ctx context.Context, q store.EndpointQuery) ([]webhook.Endpoint, error) {
+	return run(ctx, s, "endpointpage", func(time.Time) ([]webhook.Endpoint, error) {
+		list := slices.DeleteFunc(s.endpointsOf(q.Tenant), func(e webhook.Endpoint) bool {
+			return q.Status != "" && e.Status != q.Status || bytes.Compare(e.ID[:], q.After[:]) <= 0 ||
+				!strings.Contains(strings.ToLower(e.URL), strings.ToLower(q.Search))
+		})
+		slices.SortFunc(list, func(a, b webhook.Endpoint) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+		return page(list, q.Limit)
+	})
+}
+
+// UpdateEndpoint implements store.Directory.
+func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
+	return s.change(ctx, "updateendpoint", func(time.Time) error {
+		row, err := s.endpoint(e.Tenant, e.ID)
+		switch {
+		case err != nil || row.Status == webhook.EndpointDeleted || s.tenant(e.Tenant) == nil:
+			return store.ErrNotFound
+		case !storable(append([]string{e.URL, e.Filter}, e.Types...)...) || !storableMap(e.Headers):
+			return errText
+		case row.Version != e.Version:
+			return store.ErrConflict
+		}
+		e = cloneEndpoint(e)
+		row.URL, row.Types, row.Filter, row.Format = e.URL, e.Types, e.Filter, e.Format
+		row.Schedule, row.Timeout, row.RatePerSecond = e.Schedule, e.Timeout, e.RatePerSecond
+		if len(e.Headers) > 0 {
+			row.Headers = e.Headers
+		} else if e.Headers != nil {
+			row.Headers = nil
+		}
+		row.Version++
+		s.tenants[e.Tenant].version++
+		return nil
+	})
+}
+
 // SetEndpointStatus implements store.Directory.
 func (s *Store) SetEndpointStatus(
 	ctx context.Context, tenant string, id webhook.ID, status webhook.EndpointStatus, reason string,
 ) error {
-	return s.do(ctx, "setendpointstatus", func(now time.Time) error {
+	return s.change(ctx, "setendpointstatus", func(now time.Time) error {
 		e, err := s.endpoint(tenant, id)
-		if err != nil || e.Status == webhook.EndpointDeleted {
+		if err != nil || e.Status == webhook.EndpointDeleted || s.tenant(tenant) == nil {
 			return store.ErrNotFound
 		}
 		if !storable(reason) {
@@ -190,9 +159,9 @@ func (e *endpointRow) set(status webhook.EndpointStatus, now time.Time) error {
 
 // AddSecret implements store.Directory.
 func (s *Store) AddSecret(ctx context.Context, tenant string, secret webhook.Secret, overlap time.Duration) error {
-	return s.do(ctx, "addsecret", func(now time.Time) error {
+	return s.change(ctx, "addsecret", func(now time.Time) error {
 		e, err := s.endpoint(tenant, secret.Endpoint)
-		if err != nil || e.Status == webhook.EndpointDeleted {
+		if err != nil || e.Status == webhook.EndpointDeleted || s.tenant(tenant) == nil {
 			return store.ErrNotFound
 		}
 		if s.hasSecret(secret.ID) {

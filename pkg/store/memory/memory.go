@@ -66,6 +66,11 @@ type Store struct {
 	stored, live []*deliveryRow
 	created      []*endpointRow
 	rejected     []store.Rejected
+	// answers and audit are what came in notes.
+	answers map[onceKey]*onceRow
+	// discarded counts what was rejected on a day and is not kept any more: it made no room.
+	discarded map[tenantDay]int
+	audit     []store.AuditEntry
 }
 
 var _ store.Store = (*Store)(nil)
@@ -92,6 +97,8 @@ func New(o Options) *Store {
 		events:     map[webhook.ID]*webhook.Event{},
 		dedupe:     map[webhook.Key]dedupeRow{},
 		deliveries: map[webhook.ID]*deliveryRow{},
+		answers:    map[onceKey]*onceRow{},
+		discarded:  map[tenantDay]int{},
 	}
 }
 

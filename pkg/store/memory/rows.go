@@ -12,11 +12,6 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// tenantRow is a tenant's row; version is that of its configuration.
-type tenantRow struct {
-	version int64
-}
-
 // endpointRow is an endpoint with what belongs to it.
 type endpointRow struct {
 	webhook.Endpoint

@@ -27,18 +27,16 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) ([]webhoo
 	if q.Limit < 1 || q.Limit > maxPage {
 		return nil, fmt.Errorf("store: deliveries: %w: a page has 1 to %d deliveries", store.ErrInvalid, maxPage)
 	}
-	before := q.Before
-	if before.IsZero() {
-		before = webhook.LastID(time.UnixMilli(1<<48 - 1))
-	}
-	sql, args := deliveriesSQL, []any{q.Tenant, before, string(q.State), q.Limit}
+	sql, args := deliveriesSQL, []any{q.Tenant, orLast(q.Before), string(q.State), q.Limit}
 	switch {
 	case !q.Event.IsZero():
 		// Deliveries have the millisecond of their event.
 		at := q.Event.Time()
-		sql, args = eventDeliveriesSQL, append(args, q.Event, webhook.FirstID(at), webhook.LastID(at), q.Endpoint)
+		sql, args = eventDeliveriesSQL, append(args, q.Event, webhook.FirstID(at), webhook.LastID(at), q.Endpoint, q.From)
 	case !q.Endpoint.IsZero():
-		sql, args = endpointDeliveriesSQL, append(args, q.Endpoint)
+		sql, args = endpointDeliveriesSQL, append(args, q.Endpoint, q.From)
+	default:
+		args = append(args, q.From)
 	}
 	var list []webhook.Delivery
 	err := s.run(ctx, "deliveries", func(ctx context.Context) error {
@@ -47,6 +45,42 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) ([]webhoo
 			return err
 		}
 		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (webhook.Delivery, error) { return scanDelivery(row) })
+		return err
+	})
+	return list, err
+}
+
+// orLast returns an id, or the last there can be instead of none.
+func orLast(id webhook.ID) webhook.ID {
+	if id.IsZero() {
+		return webhook.LastID(time.UnixMilli(1<<48 - 1))
+	}
+	return id
+}
+
+// Events implements [store.Browser].
+func (s *Store) Events(ctx context.Context, q store.EventQuery) ([]webhook.Event, error) {
+	var list []webhook.Event
+	err := s.run(ctx, "events", func(ctx context.Context) error {
+		if err := checkPage(q.Limit); err != nil {
+			return err
+		}
+		rows, err := s.pool.Query(ctx, eventsSQL, q.Tenant, orLast(q.Before), q.From, q.Type, q.Subject, q.Limit)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (webhook.Event, error) {
+			e := webhook.Event{Tenant: q.Tenant}
+			var extensions []byte
+			err := row.Scan(&e.ID, &e.Source, &e.CEID, &e.Type, (*nullText)(&e.Subject), &e.Time, (*nullText)(&e.DataType),
+				(*nullText)(&e.DataSchema), &extensions, (*nullText)(&e.Trace.Parent), (*nullText)(&e.Trace.State), &e.Origin,
+				&e.AcceptedAt)
+			if err != nil {
+				return e, err
+			}
+			e.Extensions, err = decodeExtensions(extensions)
+			return e, err
+		})
 		return err
 	})
 	return list, err
@@ -109,11 +143,13 @@ func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond 
 // comes, corrects that.
 func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error {
 	return s.run(ctx, "cancel delivery", func(ctx context.Context) error {
-		var cancelled bool
-		err := s.pool.QueryRow(ctx, cancelSQL, id, tenant, string(webhook.ReasonByHand)).Scan(&cancelled)
-		if err == nil && !cancelled {
-			return store.ErrConflict
-		}
-		return err
+		return s.change(ctx, func(tx pgx.Tx) error {
+			var cancelled bool
+			err := tx.QueryRow(ctx, cancelSQL, id, tenant, string(webhook.ReasonByHand)).Scan(&cancelled)
+			if err == nil && !cancelled {
+				return store.ErrConflict
+			}
+			return err
+		})
 	})
 }

@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -34,19 +36,12 @@ func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint, secrets 
 		if err != nil {
 			return err
 		}
-		return s.inTx(ctx, func(tx pgx.Tx) error {
+		return s.change(ctx, func(tx pgx.Tx) error {
 			if err := bumpTenant(ctx, tx, e.Tenant); err != nil {
 				return err
 			}
-			var schedule *array
-			if e.Schedule != nil {
-				schedule = new(array)
-				for _, wait := range e.Schedule {
-					schedule.interval(wait)
-				}
-			}
 			_, err := tx.Exec(ctx, createEndpointSQL, e.ID, e.Tenant, e.URL, e.Types, e.Filter, string(e.Format),
-				headers, optional(keyID), schedule, e.Timeout, e.RatePerSecond)
+				headers, optional(keyID), intervals(e.Schedule), e.Timeout, e.RatePerSecond)
 			if err != nil {
 				return err
 			}
@@ -62,6 +57,18 @@ func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint, secrets 
 	})
 }
 
+// intervals returns a schedule as it is stored: NULL where there is none.
+func intervals(schedule []time.Duration) *array {
+	if schedule == nil {
+		return nil
+	}
+	all := new(array)
+	for _, wait := range schedule {
+		all.interval(wait)
+	}
+	return all
+}
+
 // optional returns nil for an empty text, which is stored as NULL.
 func optional(s string) *string {
 	if s == "" {
@@ -70,9 +77,10 @@ func optional(s string) *string {
 	return &s
 }
 
-// bumpTenant moves a tenant's configuration version on. Errors: store.ErrNotFound.
+// bumpTenant moves a tenant's configuration version on. Errors: store.ErrNotFound, also for one that is being deleted.
 func bumpTenant(ctx context.Context, tx pgx.Tx, tenant string) error {
-	tag, err := tx.Exec(ctx, "UPDATE tenants SET config_version = config_version + 1 WHERE id = $1", tenant)
+	tag, err := tx.Exec(ctx,
+		"UPDATE tenants SET config_version = config_version + 1 WHERE id = $1 AND deleted_at IS NULL", tenant)
 	if err == nil && tag.RowsAffected() == 0 {
 		return store.ErrNotFound
 	}
@@ -96,15 +104,28 @@ func (s *Store) Endpoint(ctx context.Context, tenant string, id webhook.ID) (web
 func (s *Store) Endpoints(ctx context.Context, tenant string) ([]webhook.Endpoint, error) {
 	var list []webhook.Endpoint
 	err := s.run(ctx, "endpoints", func(ctx context.Context) (err error) {
-		list, err = s.listEndpoints(ctx, s.pool, endpointsSQL, tenant)
+		list, err = s.listEndpoints(ctx, endpointsSQL, tenant)
 		return err
 	})
 	return list, err
 }
 
-// listEndpoints reads a tenant's endpoints.
-func (s *Store) listEndpoints(ctx context.Context, q querier, sql, tenant string) ([]webhook.Endpoint, error) {
-	rows, err := q.Query(ctx, sql, tenant)
+// EndpointPage implements [store.Directory]; for headers see [Store.Endpoint].
+func (s *Store) EndpointPage(ctx context.Context, q store.EndpointQuery) ([]webhook.Endpoint, error) {
+	var list []webhook.Endpoint
+	err := s.run(ctx, "endpoint page", func(ctx context.Context) (err error) {
+		if err := checkPage(q.Limit); err != nil {
+			return err
+		}
+		list, err = s.listEndpoints(ctx, endpointPageSQL, q.Tenant, q.After, string(q.Status), q.Search, q.Limit)
+		return err
+	})
+	return list, err
+}
+
+// listEndpoints reads endpoints.
+func (s *Store) listEndpoints(ctx context.Context, sql string, args ...any) ([]webhook.Endpoint, error) {
+	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +161,7 @@ func (s *Store) SetEndpointStatus(
 		return classify("set endpoint status", store.ErrInvalid)
 	}
 	return s.run(ctx, "set endpoint status", func(ctx context.Context) error {
-		return s.inTx(ctx, func(tx pgx.Tx) error {
+		return s.change(ctx, func(tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx, setEndpointStatusSQL, id, tenant, string(status), reason)
 			if err != nil {
 				return err
@@ -149,6 +170,30 @@ func (s *Store) SetEndpointStatus(
 				return store.ErrNotFound
 			}
 			return bumpTenant(ctx, tx, tenant)
+		})
+	})
+}
+
+// UpdateEndpoint implements [store.Directory].
+func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
+	return s.run(ctx, "update endpoint", func(ctx context.Context) error {
+		keyID, headers, err := s.sealHeaders(&e)
+		if err != nil {
+			return err
+		}
+		return s.change(ctx, func(tx pgx.Tx) error {
+			tag, err := tx.Exec(ctx, updateEndpointSQL, e.ID, e.Tenant, e.Version, e.URL, e.Types, e.Filter,
+				string(e.Format), e.Headers != nil, headers, optional(keyID), intervals(e.Schedule), e.Timeout, e.RatePerSecond)
+			if err != nil {
+				return err
+			}
+			if tag.RowsAffected() == 0 {
+				var there bool
+				err := tx.QueryRow(ctx, "SELECT true FROM endpoints WHERE id = $1 AND tenant = $2 AND status <> 'deleted'",
+					e.ID, e.Tenant).Scan(&there) // no row: not found
+				return cmp.Or(err, store.ErrConflict)
+			}
+			return bumpTenant(ctx, tx, e.Tenant)
 		})
 	})
 }

@@ -36,6 +36,9 @@ func (s *Store) Housekeep(ctx context.Context, r store.Retention) (store.Houseke
 	if _, err = s.deleteAll(ctx, dropCountsSQL, r.Rejected); err != nil {
 		return out, err
 	}
+	if _, err = s.deleteAll(ctx, dropOnceSQL, store.OnceKept); err != nil {
+		return out, err
+	}
 	_, err = s.deleteAll(ctx, dropSecretsSQL, time.Duration(0))
 	return out, err
 }

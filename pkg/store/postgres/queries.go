@@ -28,6 +28,8 @@ var (
 
 	//go:embed queries/event.sql
 	eventSQL string
+	//go:embed queries/event_list.sql
+	eventsSQL string
 	//go:embed queries/event_copy.sql
 	copyEventSQL string
 	//go:embed queries/attempts.sql
@@ -67,16 +69,35 @@ var (
 	dropCountsSQL string
 	//go:embed queries/housekeep_secrets.sql
 	dropSecretsSQL string
+	//go:embed queries/housekeep_once.sql
+	dropOnceSQL string
 	//go:embed queries/stats.sql
 	statsSQL string
 
 	//go:embed queries/rejected_add.sql
 	rejectSQL string
+	//go:embed queries/rejected_page.sql
+	rejectedPageSQL string
+	//go:embed queries/rejected_get.sql
+	rejectedOneSQL string
 	//go:embed queries/rejected_list.sql
 	rejectedSQL string
 
+	//go:embed queries/tenant_get.sql
+	tenantSQL string
+	//go:embed queries/tenant_list.sql
+	tenantPageSQL string
+	//go:embed queries/tenant_update.sql
+	updateTenantSQL string
+	//go:embed queries/tenant_delete.sql
+	deleteTenantSQL string
+
 	//go:embed queries/key_create.sql
 	createKeySQL string
+	//go:embed queries/key_get.sql
+	keySQL string
+	//go:embed queries/key_list.sql
+	keyPageSQL string
 	//go:embed queries/key_revoke.sql
 	revokeKeySQL string
 	//go:embed queries/key_authenticate.sql
@@ -88,6 +109,10 @@ var (
 	endpointSQL string
 	//go:embed queries/endpoint_list.sql
 	endpointsSQL string
+	//go:embed queries/endpoint_page.sql
+	endpointPageSQL string
+	//go:embed queries/endpoint_update.sql
+	updateEndpointSQL string
 	//go:embed queries/endpoint_match.sql
 	matchEndpointsSQL string
 	//go:embed queries/endpoint_set_status.sql
@@ -101,6 +126,15 @@ var (
 	expireSecretsSQL string
 	//go:embed queries/secret_list.sql
 	secretsSQL string
+
+	//go:embed queries/once_add.sql
+	addOnceSQL string
+	//go:embed queries/once_get.sql
+	onceSQL string
+	//go:embed queries/audit_add.sql
+	addAuditSQL string
+	//go:embed queries/audit_list.sql
+	auditSQL string
 )
 
 var (

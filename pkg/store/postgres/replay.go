@@ -20,13 +20,13 @@ func (s *Store) RetryNow(
 			due, err = s.retryNow(ctx, tx, replayOrder{tenant, id, ids})
 			return err
 		}
-		err := s.inTx(ctx, retry)
+		err := s.change(ctx, retry)
 		if noPartition(err) {
 			now := time.Now()
 			if _, err := s.makePartitions(ctx, now, now); err != nil {
 				return err
 			}
-			err = s.inTx(ctx, retry)
+			err = s.change(ctx, retry)
 		}
 		return err
 	})

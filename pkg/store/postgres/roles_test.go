@@ -81,6 +81,37 @@ func TestRolesCanDoTheirOwn(t *testing.T) {
 	require.NoError(t, manage.RevokeKey(b.ctx, b.tenant, key.ID))
 }
 
+// TestRoleOfManageCanDoItsOwn changes what the API changes, with notes, in the role of manage.
+func TestRoleOfManageCanDoItsOwn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	manage := b.as("homing_manage")
+	id := func() webhook.ID { return b.ids.New(time.Now()) }
+	once := &store.Once{Owner: id(), Key: "a", Response: []byte("b")}
+	ctx := store.WithNote(b.ctx, store.Note{Once: once, Audit: &store.AuditEntry{ID: id(), Actor: id(), Tenant: b.tenant}})
+	require.NoError(t, manage.AddTenant(ctx, store.Tenant{ID: "other", Name: "Other"}))
+	require.NoError(t, manage.UpdateTenant(b.ctx, store.Tenant{ID: "other", Name: "Another", Version: 1}))
+	_, err := manage.TenantPage(b.ctx, "", 10)
+	require.NoError(t, err)
+	key := store.APIKey{ID: id(), Hash: [32]byte{1}, Scopes: []webhook.Scope{webhook.ScopeAdmin}}
+	require.NoError(t, manage.CreateKey(b.ctx, key))
+	_, err = manage.Authenticate(b.ctx, key.Hash)
+	require.NoError(t, err)
+	_, err = manage.KeyPage(b.ctx, "", webhook.ID{}, 10)
+	require.NoError(t, err)
+	require.NoError(t, manage.RevokeKey(b.ctx, "", key.ID))
+	e := manage.endpoint()
+	require.NoError(t, manage.UpdateEndpoint(b.ctx, e))
+	_, err = manage.EndpointPage(b.ctx, store.EndpointQuery{Tenant: b.tenant, Limit: 10})
+	require.NoError(t, err)
+	_, err = manage.Answered(b.ctx, once.Owner, once.Key)
+	require.NoError(t, err)
+	list, err := manage.AuditLog(b.ctx, store.AuditQuery{Tenant: b.tenant, Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.NoError(t, manage.DeleteTenant(b.ctx, "other"))
+}
+
 func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -89,23 +120,26 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 			"SELECT sealed FROM endpoint_secrets", "SELECT headers FROM endpoints", "SELECT data FROM events",
 			"UPDATE deliveries SET state = 'succeeded'", "DELETE FROM event_keys", "INSERT INTO tenants (id) VALUES ('x')",
 			"UPDATE tenants SET config_version = 1", "SELECT drop_partition('events', now() - interval '30 days')",
-			"SELECT outcome FROM attempts",
+			"SELECT outcome FROM attempts", "UPDATE api_keys SET scopes = '{admin}'", "SELECT before FROM audit_log",
+			"INSERT INTO audit_log (id) VALUES (gen_random_uuid())", "SELECT response FROM idempotency_keys",
 		},
 		"homing_deliver": {
 			"INSERT INTO events SELECT * FROM events", "INSERT INTO deliveries SELECT * FROM deliveries",
 			"DELETE FROM deliveries", "DELETE FROM attempts", "UPDATE endpoints SET url = 'https://evil.example'",
 			"UPDATE endpoint_secrets SET sealed = ''", "SELECT hash FROM api_keys", "UPDATE events SET data = NULL",
 			"SELECT make_partitions(now(), now())", "UPDATE deliveries SET endpoint_id = event_id",
+			"SELECT at FROM audit_log", "SELECT owner FROM idempotency_keys", "UPDATE api_keys SET last_used_at = now()",
 		},
 		"homing_retry": {
 			"SELECT sealed FROM endpoint_secrets", "SELECT headers FROM endpoints", "SELECT data FROM events",
 			"DELETE FROM deliveries", "DELETE FROM events", "UPDATE endpoints SET url = 'https://evil.example'",
-			"DELETE FROM attempts", "DROP TABLE events",
+			"DELETE FROM attempts", "DROP TABLE events", "SELECT response FROM idempotency_keys", "DELETE FROM audit_log",
 		},
 		"homing_manage": {
 			"DELETE FROM events", "DELETE FROM deliveries", "UPDATE events SET data = NULL", "DELETE FROM attempts",
 			"SELECT drop_partition('events', now() - interval '30 days')", "SELECT grant_to_roles()",
-			"UPDATE attempts SET outcome = 'success'",
+			"UPDATE attempts SET outcome = 'success'", "UPDATE audit_log SET after = NULL", "DELETE FROM audit_log",
+			"DELETE FROM idempotency_keys", "DELETE FROM tenants", "DELETE FROM api_keys", "TRUNCATE audit_log",
 		},
 	} {
 		t.Run(role, func(t *testing.T) {

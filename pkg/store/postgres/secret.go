@@ -24,7 +24,7 @@ func (s *Store) insertSecret(ctx context.Context, tx pgx.Tx, tenant string, secr
 // AddSecret implements [store.Directory].
 func (s *Store) AddSecret(ctx context.Context, tenant string, secret webhook.Secret, overlap time.Duration) error {
 	return s.run(ctx, "add secret", func(ctx context.Context) error {
-		return s.inTx(ctx, func(tx pgx.Tx) error {
+		return s.change(ctx, func(tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx, touchEndpointSQL, secret.Endpoint, tenant)
 			if err != nil {
 				return err

@@ -12,6 +12,8 @@ import (
 )
 
 var browseTests = []test{
+	{"SelectsEventsWithoutPayloads", selectsEvents},
+	{"BoundsListsInTime", boundsLists},
 	{"ListsTheNewestFirst", listsNewestFirst},
 	{"ListsPageByPage", listsPages},
 	{"SelectsDeliveries", selectsDeliveries},
@@ -263,4 +265,65 @@ func cancelsNothingEnded(t *testing.T, b *bundle) {
 	d := b.to(e)
 	require.NoError(t, b.Store.CancelDelivery(b.ctx, b.tenant, d.ID))
 	require.ErrorIs(t, b.Store.CancelDelivery(b.ctx, b.tenant, d.ID), store.ErrConflict)
+}
+
+func selectsEvents(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	var all []webhook.Event
+	for i, typ := range []string{"a", "b", "a"} {
+		n := b.event(e)
+		n.Event.Type, n.Event.Subject = typ, []string{"x", "y", "y"}[i]
+		b.store(n)
+		stored, err := b.Store.Event(b.ctx, b.tenant, n.Event.ID)
+		require.NoError(t, err)
+		stored.Data = nil
+		all = append(all, *stored)
+	}
+	other := b.as(b.newTenant())
+	other.store(other.event())
+	for name, c := range map[string]struct {
+		query store.EventQuery
+		want  []webhook.Event
+	}{
+		"All":       {store.EventQuery{}, []webhook.Event{all[2], all[1], all[0]}},
+		"FirstPage": {store.EventQuery{Limit: 2}, []webhook.Event{all[2], all[1]}},
+		"NextPage":  {store.EventQuery{Limit: 2, Before: all[1].ID}, []webhook.Event{all[0]}},
+		"From":      {store.EventQuery{From: all[1].ID}, []webhook.Event{all[2], all[1]}},
+		"Type":      {store.EventQuery{Type: "a"}, []webhook.Event{all[2], all[0]}},
+		"Subject":   {store.EventQuery{Subject: "y", Type: "b"}, []webhook.Event{all[1]}},
+		"None":      {store.EventQuery{Type: "c"}, nil},
+	} {
+		c.query.Tenant = b.tenant
+		if c.query.Limit == 0 {
+			c.query.Limit = 10
+		}
+		got, err := b.Store.Events(b.ctx, c.query)
+		require.NoError(t, err, name)
+		require.Len(t, got, len(c.want), name)
+		for i := range c.want {
+			require.Equal(t, c.want[i], got[i], name)
+		}
+	}
+	_, err := b.Store.Events(b.ctx, store.EventQuery{Tenant: b.tenant, Limit: 1001})
+	require.ErrorIs(t, err, store.ErrInvalid)
+}
+
+func boundsLists(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	first, second := b.to(e), b.to(e)
+	for name, q := range map[string]store.DeliveryQuery{
+		"tenant's":   {},
+		"endpoint's": {Endpoint: e.ID},
+		"event's":    {Event: second.Event},
+	} {
+		q.Tenant, q.Limit, q.From = b.tenant, 10, second.ID
+		list, err := b.Store.Deliveries(b.ctx, q)
+		require.NoError(t, err, name)
+		require.Equal(t, []webhook.Delivery{second}, list, name)
+	}
+	list, err := b.Store.Deliveries(b.ctx, store.DeliveryQuery{
+		Tenant: b.tenant, Event: first.Event, From: second.ID, Limit: 10,
+	})
+	require.NoError(t, err)
+	require.Empty(t, list)
 }

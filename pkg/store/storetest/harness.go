@@ -46,6 +46,8 @@ func Run(t *testing.T, open Open) {
 		{"Authenticate", keyTests},
 		{"Reject", rejectTests},
 		{"Directory", directoryTests},
+		{"Manage", manageTests},
+		{"Notes", noteTests},
 		{"Isolation", isolationTests},
 		{"Claim", claimTests},
 		{"ClaimConcurrently", claimConcurrentTests},

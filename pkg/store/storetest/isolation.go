@@ -33,7 +33,9 @@ func answersNotFound(t *testing.T, b *bundle) {
 		"retry now": func() error { _, err := b.Store.RetryNow(b.ctx, stranger, d.ID, b.ids); return err },
 		"replay":    func() error { _, err := b.Store.RetryNow(b.ctx, stranger, ended.ID, b.ids); return err },
 		"revoke":    func() error { return b.Store.RevokeKey(b.ctx, stranger, key.ID) },
+		"key":       func() error { _, err := b.Store.Key(b.ctx, stranger, key.ID); return err },
 		"secret":    func() error { return b.Store.AddSecret(b.ctx, stranger, b.secret(e.ID), 0) },
+		"update":    func() error { e := e; e.Tenant = stranger; return b.Store.UpdateEndpoint(b.ctx, e) },
 		"status": func() error {
 			return b.Store.SetEndpointStatus(b.ctx, stranger, e.ID, webhook.EndpointDeleted, "")
 		},

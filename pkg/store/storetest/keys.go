@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
 var keyTests = []test{
@@ -38,7 +39,7 @@ func findsKey(t *testing.T, b *bundle) {
 	got, err := b.Store.Authenticate(b.ctx, k.Hash)
 	require.NoError(t, err)
 	in.requireAfter(t, 0, got.CreatedAt)
-	k.ConfigVersion, k.CreatedAt = b.version(), got.CreatedAt
+	k.ConfigVersion, k.CreatedAt, k.Scopes = b.version(), got.CreatedAt, webhook.TenantScopes()
 	require.Equal(t, k, got)
 }
 

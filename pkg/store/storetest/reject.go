@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
 var rejectTests = []test{
@@ -15,6 +16,7 @@ var rejectTests = []test{
 	{"BoundsATenantsDay", boundsRejected},
 	{"MayBeRepeated", rejectMayBeRepeated},
 	{"CleansWhatCannotBeStored", cleansRejected},
+	{"ListsInPagesAndDiscards", discardsRejected},
 }
 
 // rejected makes something that was rejected for a tenant.
@@ -93,4 +95,42 @@ func cleansRejected(t *testing.T, b *bundle) {
 	require.Equal(t, "source \"a\uFFFDb\uFFFD\"", got.Detail)
 	require.Equal(t, map[string]string{"Ce-Source": "a\uFFFDb", "Ce-\uFFFD": "\uFFFD"}, got.Headers)
 	require.Equal(t, r.Body, got.Body, "bytes are kept as they came")
+}
+
+func discardsRejected(t *testing.T, b *bundle) {
+	first, second, nobodys := b.rejected(b.tenant), b.rejected(b.tenant), b.rejected("")
+	for _, r := range []store.Rejected{first, second, nobodys} {
+		b.reject(r, 10)
+	}
+	ids := func(tenant string, before webhook.ID, limit int) (ids []webhook.ID) {
+		list, err := b.Store.RejectedPage(b.ctx, tenant, before, limit)
+		require.NoError(t, err)
+		for _, r := range list {
+			require.Equal(t, first.Detail, r.Detail)
+			require.Nil(t, r.Body)
+			require.Nil(t, r.Headers)
+			ids = append(ids, r.ID)
+		}
+		return ids
+	}
+	require.Equal(t, []webhook.ID{second.ID, first.ID}, ids(b.tenant, webhook.ID{}, 10))
+	require.Equal(t, []webhook.ID{second.ID}, ids(b.tenant, webhook.ID{}, 1))
+	require.Equal(t, []webhook.ID{first.ID}, ids(b.tenant, second.ID, 10))
+	require.Equal(t, []webhook.ID{nobodys.ID}, ids("", webhook.ID{}, 10))
+	_, err := b.Store.RejectedPage(b.ctx, b.tenant, webhook.ID{}, 0)
+	require.ErrorIs(t, err, store.ErrInvalid)
+
+	got, err := b.Store.Rejected(b.ctx, b.tenant, first.ID)
+	require.NoError(t, err)
+	first.RejectedAt = got.RejectedAt
+	require.Equal(t, first, got)
+	for _, stranger := range []string{"", b.newTenant()} {
+		_, err := b.Store.Rejected(b.ctx, stranger, first.ID)
+		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, b.Store.DiscardRejected(b.ctx, stranger, first.ID), store.ErrNotFound)
+	}
+	require.NoError(t, b.Store.DiscardRejected(b.ctx, b.tenant, first.ID))
+	require.False(t, b.reject(b.rejected(b.tenant), 2), "discarding makes no room in the day")
+	require.ErrorIs(t, b.Store.DiscardRejected(b.ctx, b.tenant, first.ID), store.ErrNotFound)
+	require.Equal(t, []webhook.ID{second.ID}, ids(b.tenant, webhook.ID{}, 10))
 }

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/homing-hooks/homing/pkg/server"
+	"github.com/homing-hooks/homing/pkg/store"
+)
+
+// scheme is what API keys are called in the document.
+const scheme = "apiKey"
+
+// TenantHeader names the tenant that an operator's key acts for.
+const TenantHeader = "Homing-Tenant"
+
+// metadata is where an operation of huma's has ours.
+const metadata = "operation"
+
+// realm says whose things a route is about.
+type realm int
+
+const (
+	// realmTenant: one tenant's; an operator names it by TenantHeader.
+	realmTenant realm = iota
+	// realmAny: one tenant's, or, for an operator who names none, the operators' own.
+	realmAny
+	// realmOperator: everybody's, so an operator's key is needed.
+	realmOperator
+)
+
+// caller is who makes a request, and for whom.
+type caller struct {
+	key store.APIKey
+	// tenant is whose things the request may see and change; "" for none in particular, which only an operator has.
+	tenant string
+	// method and path are what was asked for.
+	method, path string
+}
+
+func (c *caller) operator() bool { return c.key.Tenant == "" }
+
+type callerKey struct{}
+
+// callerOf returns who makes the request: every route is behind authenticate.
+func callerOf(ctx context.Context) *caller { return ctx.Value(callerKey{}).(*caller) }
+
+// ForTenant is the header of requests about one tenant's things.
+type ForTenant struct {
+	//nolint:lll // a tag cannot be broken
+	Tenant string `header:"Homing-Tenant" maxLength:"64" doc:"With an operator's key: the tenant to act for. A tenant's own key needs none."`
+}
+
+// authenticate lets a request through whose API key has the scope of its route, and notes whose things it is about.
+func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
+	_, w := humago.Unwrap(ctx)
+	o := ctx.Operation().Metadata[metadata].(operation)
+	c, err := a.identify(ctx.Context(), ctx.Header("Authorization"), ctx.Header(TenantHeader), o)
+	if c != nil {
+		retry, ok := a.limit.take(c.key.ID, w.Header())
+		if !ok && err == nil {
+			err = server.Explain(server.ErrTooMany, server.Problem{
+				Detail: fmt.Sprintf("an API key may make %d requests a minute", a.cfg.PerMinute), RetryAfter: retry,
+			})
+		}
+	}
+	if err != nil {
+		_ = server.WriteError(w, err)
+		return
+	}
+	c.method, c.path = ctx.Method(), pathOf(ctx)
+	next(huma.WithValue(ctx, callerKey{}, c))
+}
+
+func pathOf(ctx huma.Context) string {
+	u := ctx.URL()
+	return u.EscapedPath()
+}
+
+// identify returns who makes a request to a route, also together with an error when the key is known. Errors:
+// server.ErrUnauthenticated, server.ErrForbidden, store.ErrNotFound (of the tenant), store.ErrUnavailable.
+func (a *API) identify(ctx context.Context, authorization, tenant string, o operation) (*caller, error) {
+	kind, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(kind, "Bearer") || token == "" {
+		return nil, because(server.ErrUnauthenticated, "send an API key: \"Authorization: Bearer <key>\"")
+	}
+	key, err := a.cfg.Store.Authenticate(ctx, sha256.Sum256([]byte(token)))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, because(server.ErrUnauthenticated, "the API key is unknown, expired or revoked")
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &caller{key: key, tenant: key.Tenant}
+	if !o.scope.In(key.Scopes) {
+		return c, because(server.ErrForbidden, "the API key needs the scope "+string(o.scope))
+	}
+	if !c.operator() {
+		if tenant != "" && tenant != key.Tenant {
+			return c, noTenant()
+		}
+		if o.realm == realmOperator && !strings.Contains(o.path, "{tenant}") {
+			return c, because(server.ErrForbidden, "this needs an operator's API key")
+		}
+		return c, nil
+	}
+	switch {
+	case tenant != "":
+		if _, err := a.openTenant(ctx, tenant); err != nil {
+			return c, err
+		}
+		c.tenant = tenant
+	case o.realm == realmTenant:
+		return c, invalid(server.Fault{Field: TenantHeader, Detail: "name the tenant that the operator's key acts for"})
+	}
+	return c, nil
+}
+
+// openTenant returns a tenant that is not being deleted. Errors: store.ErrNotFound.
+func (a *API) openTenant(ctx context.Context, id string) (store.Tenant, error) {
+	t, err := a.cfg.Store.Tenant(ctx, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && !t.DeletedAt.IsZero():
+		return t, noTenant()
+	default:
+		return t, err
+	}
+}
+
+func noTenant() error { return because(store.ErrNotFound, "there is no such tenant") }
+
+// statusOf is the status that an answer was given with.
+func statusOf(ctx huma.Context) int {
+	if status := ctx.Status(); status != 0 {
+		return status
+	}
+	return http.StatusOK
+}

@@ -1,0 +1,14 @@
+-- $1 id, $2 tenant, $3 the version that is changed, $4 URL, $5 types, $6 filter, $7 format, $8 whether the headers are
+-- changed, $9-$10 headers, sealed, and the id of the key, $11 schedule, $12 timeout, $13 rate
+UPDATE endpoints SET
+    url = $4,
+    types = $5,
+    filter = $6,
+    format = $7,
+    headers = CASE WHEN $8 THEN $9 ELSE headers END,
+    headers_key_id = CASE WHEN $8 THEN $10 ELSE headers_key_id END,
+    schedule = $11,
+    timeout = $12,
+    rate_per_second = $13,
+    version = version + 1
+WHERE id = $1 AND tenant = $2 AND version = $3 AND status <> 'deleted';
