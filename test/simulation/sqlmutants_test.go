@@ -98,5 +98,8 @@ var sqlMutants = []sqlMutant{
 		"CASE WHEN e.status = 'paused' THEN e.paused_at ELSE clock.now END - e.paused_total", "clock.now",
 	},
 	{"PauseNotCounted", "paused", "THEN clock.now - e.paused_at ELSE '0'", "THEN clock.now - clock.now ELSE '0'"},
-	{"CancelledAfterItsEnd", "cancelled in vain", "AND found.state IN ('scheduled', 'attempting')", ""},
+	{
+		"CancelledAfterItsEnd", "cancelled in vain",
+		"SELECT state IN ('scheduled', 'attempting') FROM found", "SELECT true FROM found",
+	},
 }
