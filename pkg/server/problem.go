@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -225,10 +226,10 @@ func WriteError(w http.ResponseWriter, err error) (internal bool) {
 // WriteProblem answers with a problem document.
 func WriteProblem(w http.ResponseWriter, p Problem) {
 	doc := p.Document()
-	body, err := json.Marshal(doc)
-	if err != nil { // strings only: cannot be
-		body = nil
-	}
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // people read it, and no browser takes it for a page
+	_ = encoder.Encode(doc)      // strings and numbers only
 	h := w.Header()
 	h.Del("Content-Length")
 	h.Set("Content-Type", "application/problem+json")
@@ -241,7 +242,7 @@ func WriteProblem(w http.ResponseWriter, p Problem) {
 		h.Set("Retry-After", strconv.Itoa(seconds))
 	}
 	w.WriteHeader(doc.Status)
-	_, _ = w.Write(append(body, '\n')) // the client has gone
+	_, _ = w.Write(body.Bytes()) // the client has gone
 }
 
 // maxDocument bounds how much of an answer is read.

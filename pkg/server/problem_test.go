@@ -85,16 +85,16 @@ func TestWhatAClientSees(t *testing.T) {
 	t.Run("TheExplanationAndNotTheText", func(t *testing.T) {
 		t.Parallel()
 		err := server.Explain(fmt.Errorf("select from secrets: %w", store.ErrInvalid), server.Problem{
-			Detail: "two values are wrong", Faults: []server.Fault{{Field: "url", Detail: "has a fragment"}},
+			Detail: "<two> values are wrong", Faults: []server.Fault{{Field: "url", Detail: "has a fragment"}},
 		})
 		w := httptest.NewRecorder()
 		server.WriteError(w, fmt.Errorf("api: %w", err))
 		require.Equal(t, `{"type":"https://github.com/homing-hooks/homing/blob/main/docs/problems.md#invalid",`+
-			`"title":"A value is not valid","status":422,"detail":"two values are wrong",`+
+			`"title":"A value is not valid","status":422,"detail":"<two> values are wrong",`+
 			`"errors":[{"field":"url","detail":"has a fragment"}]}`+"\n", w.Body.String())
 		back := server.ProblemOf(server.ReadError(w.Result()))
 		require.Equal(t, server.Problem{
-			Kind: "invalid", Detail: "two values are wrong",
+			Kind: "invalid", Detail: "<two> values are wrong",
 			Faults: []server.Fault{{Field: "url", Detail: "has a fragment"}},
 		}, back)
 	})
