@@ -120,11 +120,18 @@ func (s *Store) SetEndpointStatus(
 		if !storable(reason) {
 			return errText
 		}
+		was := e.Status
 		if err := e.set(status, now); err != nil {
 			return err
 		}
 		if e.StatusReason = reason; status == webhook.EndpointActive {
 			e.StatusReason = ""
+		}
+		if was != status {
+			e.statusAt = now
+		}
+		if was != status && status == webhook.EndpointDisabled {
+			s.tellDisabled(e, now)
 		}
 		e.Version++
 		s.tenants[tenant].version++
