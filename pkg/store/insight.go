@@ -16,6 +16,8 @@ type Statistics interface {
 	Tally(ctx context.Context, r TallyRequest) (Tallied, error)
 	// Tallies returns what was counted. Errors: ErrInvalid when the span of time has no beginning or no end.
 	Tallies(ctx context.Context, q TallyQuery) ([]Tally, error)
+	// TalliedAt returns up to when what was recorded has been counted.
+	TalliedAt(ctx context.Context) (time.Time, error)
 	// Health returns what is known of an endpoint besides its settings. Errors: ErrNotFound.
 	Health(ctx context.Context, tenant string, endpoint webhook.ID) (Health, error)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/homing-hooks/homing/functions/retry/schedule"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/timer"
+	"github.com/homing-hooks/homing/pkg/webhook"
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 

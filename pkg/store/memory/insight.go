@@ -216,6 +216,11 @@ func (s *Store) Tallies(ctx context.Context, q store.TallyQuery) ([]store.Tally,
 	})
 }
 
+// TalliedAt implements store.Statistics.
+func (s *Store) TalliedAt(ctx context.Context) (time.Time, error) {
+	return run(ctx, s, "talliedat", func(time.Time) (time.Time, error) { return s.asOf, nil })
+}
+
 // Health implements store.Statistics.
 func (s *Store) Health(ctx context.Context, tenant string, endpoint webhook.ID) (store.Health, error) {
 	return run(ctx, s, "health", func(time.Time) (store.Health, error) {

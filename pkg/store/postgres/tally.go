@@ -168,6 +168,14 @@ func scanTally(row pgx.CollectableRow) (t store.Tally, err error) {
 	return t, json.Unmarshal(outcomes, &t.Outcomes)
 }
 
+// TalliedAt implements [store.Statistics].
+func (s *Store) TalliedAt(ctx context.Context) (at time.Time, err error) {
+	err = s.run(ctx, "tallied at", func(ctx context.Context) error {
+		return s.pool.QueryRow(ctx, "SELECT as_of FROM tallied").Scan(&at)
+	})
+	return at, err
+}
+
 // Health implements [store.Statistics].
 func (s *Store) Health(ctx context.Context, tenant string, endpoint webhook.ID) (store.Health, error) {
 	var h store.Health
