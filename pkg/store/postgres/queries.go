@@ -42,9 +42,15 @@ var (
 	//go:embed queries/delivery_get.sql
 	deliverySQL string
 	//go:embed queries/delivery_list.sql
-	deliveriesSQL string
+	newestDeliveriesSQL string
 	//go:embed queries/delivery_list_endpoint.sql
 	endpointDeliveriesSQL string
+	//go:embed queries/delivery_list_tenant.sql
+	tenantDeliveriesSQL string
+	//go:embed queries/delivery_list_failed.sql
+	failedDeliveriesSQL string
+	//go:embed queries/delivery_list_live.sql
+	liveDeliveriesSQL string
 	//go:embed queries/delivery_list_event.sql
 	eventDeliveriesSQL string
 	//go:embed queries/delivery_lock.sql

@@ -2,7 +2,7 @@
 -- fast (decision 22).
 --
 -- It only adds, so that the code before it goes on working while it is rolled out. Adding a column without a default and
--- setting the default afterwards rewrites nothing; the indexes on deliveries are built while writers wait, some 5 s for
+-- setting the default afterwards rewrites nothing; the indexes on deliveries and events are built while writers wait, some 5 s for
 -- each million rows: on a large table make them beforehand, CONCURRENTLY and partition by partition, under the names
 -- that the parent's indexes will look for.
 
@@ -19,6 +19,9 @@ CREATE INDEX deliveries_endpoint ON deliveries (endpoint_id, id);
 -- Those that ended without success. The predicate is on a column that neither a claim nor a success sets: a claim stays
 -- a heap-only update, and what goes well has no entry here. (One on the state would undo both.)
 CREATE INDEX deliveries_failed ON deliveries (endpoint_id, id) WHERE reason IS NOT NULL;
+
+-- The events of a tenant in the order of their list. They are written once, so this costs one entry each.
+CREATE INDEX events_tenant ON events (tenant, id);
 
 -- Since when an endpoint has its status; NULL when it has not changed since this was noted.
 ALTER TABLE endpoints ADD COLUMN status_at timestamptz;
