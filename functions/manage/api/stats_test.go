@@ -2,9 +2,11 @@ package api_test
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/homing-hooks/homing/pkg/store"
@@ -91,7 +93,7 @@ func TestStatsRefuses(t *testing.T) {
 	for path, field := range map[string]string{
 		"/v1/stats?bucket=5m&from=2020-01-01T00:00:00Z":               "bucket",
 		"/v1/stats?from=2020-01-02T00:00:00Z&to=2020-01-01T00:00:00Z": "from",
-		"/v1/stats?bucket=1m":                                         "bucket",
+		"/v1/stats?bucket=1m": "bucket",
 	} {
 		got := b.do(call{method: "GET", path: path})
 		require.Equal(t, http.StatusUnprocessableEntity, got.status, path)
@@ -141,4 +143,63 @@ func TestHealth(t *testing.T) {
 	require.WithinDuration(t, time.Now(), since, time.Minute)
 	b.ok("POST", path+"/resume", nil)
 	require.Equal(t, "healthy", b.ok("GET", path+"/health", nil).str("state"))
+}
+
+// TestShowsWhatWasSent looks at the headers of attempts, before and after the endpoint's change.
+func TestShowsWhatWasSent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	d, refused := b.send(), b.send()
+	b.attempt(d, succeeded())
+	r := again()
+	r.Attempt.Outcome, r.Attempt.Status = webhook.OutcomeConnect, 0
+	b.attempt(refused, r)
+	first := func(d sent) map[string]any {
+		return b.ok("GET", "/v1/deliveries/"+d.delivery.String(), nil).body["history"].([]any)[0].(map[string]any)
+	}
+	got := first(d)
+	headers := got["request_headers"].(map[string]any)
+	started, err := time.Parse(time.RFC3339, got["started_at"].(string))
+	require.NoError(t, err)
+	require.Equal(t, strconv.FormatInt(started.Unix(), 10), headers["webhook-timestamp"])
+	require.Equal(t, webhook.MessageID(d.event, d.endpoint), headers["webhook-id"])
+	require.Equal(t, "(redacted)", headers["webhook-signature"])
+	require.Equal(t, "1", headers["homing-attempt"])
+	require.Equal(t, "order.paid", headers["ce-type"])
+	require.Equal(t, "application/json", headers["content-type"])
+	require.NotContains(t, got, "request_headers_partial")
+	require.NotContains(t, first(refused), "request_headers", "nothing reached the endpoint")
+
+	b.ok("PATCH", "/v1/endpoints/"+d.endpoint.String(), map[string]any{"url": "https://example.com/moved"})
+	require.Equal(t, headers, first(d)["request_headers"], "the URL is in no header")
+	b.ok("PATCH", "/v1/endpoints/"+d.endpoint.String(), map[string]any{
+		"format": "standard", "headers": map[string]string{"X-Token": "opensesame"},
+	})
+	got = first(d)
+	require.Equal(t, true, got["request_headers_partial"])
+	headers = got["request_headers"].(map[string]any)
+	require.Equal(t, webhook.MessageID(d.event, d.endpoint), headers["webhook-id"])
+	for _, unknown := range []string{"content-type", "ce-type", "x-token", "user-agent"} {
+		require.NotContains(t, headers, unknown)
+	}
+
+	// What is sent long after the change looks as the endpoint says now.
+	later := b.send()
+	b.ok("PATCH", "/v1/endpoints/"+later.endpoint.String(), map[string]any{"headers": map[string]string{"X-Token": "open"}})
+	b.age(later.endpoint)
+	b.attempt(later, succeeded())
+	headers = first(later)["request_headers"].(map[string]any)
+	require.Equal(t, "(redacted)", headers["x-token"])
+	require.Equal(t, "order.paid", headers["ce-type"])
+}
+
+// age makes the last change of an endpoint one of an hour ago.
+func (b *bundle) age(endpoint webhook.ID) {
+	b.Helper()
+	conn, err := pgx.Connect(b.Context(), b.url)
+	require.NoError(b, err)
+	defer func() { require.NoError(b, conn.Close(b.Context())) }()
+	_, err = conn.Exec(b.Context(), "UPDATE endpoints SET request_at = request_at - interval '1 hour' WHERE id = $1",
+		endpoint.String())
+	require.NoError(b, err)
 }

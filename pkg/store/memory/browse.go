@@ -69,7 +69,9 @@ func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.ID) (sto
 		if err != nil {
 			return store.DeliveryView{}, err
 		}
-		view := store.DeliveryView{Delivery: d.Delivery, Event: *cloneEvent(*s.events[d.Event])}
+		view := store.DeliveryView{
+			Delivery: d.Delivery, Event: *cloneEvent(*s.events[d.Event]), RequestSince: s.endpoints[d.Endpoint].requestSince,
+		}
 		for _, a := range d.attempts {
 			view.Attempts = append(view.Attempts, cloneAttempt(a))
 		}

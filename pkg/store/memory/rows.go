@@ -19,6 +19,8 @@ type endpointRow struct {
 	wakeAt time.Time
 	// statusAt is since when it has its status; zero when that never changed.
 	statusAt time.Time
+	// requestSince is since when format and headers are as they are; zero when they never changed.
+	requestSince time.Time
 	// failingSince is since when it fails by the rule; zero when it does not.
 	failingSince time.Time
 	secrets      []webhook.Secret // in the order in which they were added

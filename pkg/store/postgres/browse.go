@@ -133,8 +133,11 @@ func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.ID) (sto
 				return err
 			}
 			view.Event = *event
-			view.Attempts, err = readAttempts(ctx, tx, &view.Delivery)
-			return err
+			if view.Attempts, err = readAttempts(ctx, tx, &view.Delivery); err != nil {
+				return err
+			}
+			return tx.QueryRow(ctx, "SELECT request_at FROM endpoints WHERE id = $1", view.Delivery.Endpoint).
+				Scan(&view.RequestSince)
 		})
 	})
 	if err != nil {

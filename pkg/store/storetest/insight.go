@@ -22,6 +22,7 @@ var insightTests = []test{
 	{"ShowsCountsOfTheTenantOnly", showsOwnCounts},
 	{"KnowsTheLastSuccessAndFailure", knowsLast},
 	{"KnowsSinceWhenAStatusIs", knowsStatusSince},
+	{"KnowsSinceWhenRequestsLookAsTheyDo", knowsRequestSince},
 	{"CountsWhatWaits", countsWaiting},
 	{"JudgesEndpointsThatFailAndRecover", judgesFailing},
 }
@@ -259,6 +260,22 @@ func knowsStatusSince(t *testing.T, b *bundle) {
 	r.Reason, r.DisableVersion, r.DisableReason = webhook.ReasonGone, w.Target.Version, "410"
 	in = b.during(func() { require.True(t, b.record(r).Disabled) })
 	in.requireAfter(t, 0, b.health(e.ID).StatusAt)
+}
+
+func knowsRequestSince(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	d := b.to(e)
+	since := func() time.Time { return b.view(d.ID).RequestSince }
+	update := func(change func(*webhook.Endpoint)) span {
+		now := b.stored(e.ID)
+		now.Headers = nil
+		change(&now)
+		return b.during(func() { require.NoError(t, b.Store.UpdateEndpoint(b.ctx, now)) })
+	}
+	update(func(e *webhook.Endpoint) { e.URL, e.Timeout = "https://other.example", time.Second })
+	require.Zero(t, since(), "neither changes what a request looks like")
+	update(func(e *webhook.Endpoint) { e.Format = webhook.FormatStandard }).requireAfter(t, 0, since())
+	update(func(e *webhook.Endpoint) { e.Headers = map[string]string{"A": "b"} }).requireAfter(t, 0, since())
 }
 
 func countsWaiting(t *testing.T, b *bundle) {

@@ -25,6 +25,8 @@ CREATE INDEX events_tenant ON events (tenant, id);
 
 -- Since when an endpoint has its status; NULL when it has not changed since this was noted.
 ALTER TABLE endpoints ADD COLUMN status_at timestamptz;
+-- Since when its format and headers are as they are: what was sent before may have looked otherwise.
+ALTER TABLE endpoints ADD COLUMN request_at timestamptz;
 
 -- Counts of what was recorded in a span of time, for each endpoint, and for each tenant as a whole under an endpoint of
 -- zeros. Spans are 5 minutes long (width 5), or an hour (60) that is made of those when it is over.
