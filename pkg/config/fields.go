@@ -191,6 +191,19 @@ type Retry struct {
 	RetentionAttempts time.Duration `env:"HOMING_RETENTION_ATTEMPTS" envDefault:"30d"`
 	// How long events that could not be accepted are kept.
 	RetentionRejected time.Duration `env:"HOMING_RETENTION_REJECTED" envDefault:"30d"`
+	// How long statistics are kept by the hour. By five minutes they are kept for seven days, or for this if it is less.
+	RetentionStats time.Duration `env:"HOMING_RETENTION_STATS" envDefault:"90d"`
+	// The tenant whose endpoints are told, as events of types io.homing.*, what happens to the endpoints of all tenants:
+	// disabled, failing, recovered, a delivery given up. Empty: there is none, and only tenants' own endpoints that name
+	// such a type are told.
+	OperatorTenant string `env:"HOMING_OPERATOR_TENANT"`
+	// How far back attempts count when it is judged whether an endpoint fails, in steps of five minutes.
+	FailingWindow time.Duration `env:"HOMING_FAILING_WINDOW" envDefault:"15m"`
+	// How many attempts it takes to judge that an endpoint fails.
+	FailingAttempts int `env:"HOMING_FAILING_ATTEMPTS" envDefault:"20"`
+	// The success rate, in percent, under which an endpoint counts as failing. It has recovered when its rate is half the
+	// way from here to 100. 0 means that none ever fails.
+	FailingBelow int `env:"HOMING_FAILING_BELOW" envDefault:"50"`
 	// How far ahead the weekly partitions of the big tables are made. At least 7d.
 	PartitionsAhead time.Duration `env:"HOMING_PARTITIONS_AHEAD" envDefault:"28d"`
 	// How often house is kept: partitions made and dropped, what has expired deleted. At least HOMING_TICK. Each process

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -209,6 +210,9 @@ func (c *Config) checkPolicy(k *checks) {
 	k.span("HOMING_EXPIRY_SLACK", p.ExpirySlack, 0, year)
 }
 
+// tenantID is what a tenant's id looks like.
+var tenantID = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+
 func (c *Config) checkRetry(k *checks) {
 	r := &c.Retry
 	k.span("HOMING_TICK", r.Tick, time.Second, time.Hour)
@@ -219,6 +223,12 @@ func (c *Config) checkRetry(k *checks) {
 	k.that(r.RetentionAttempts >= time.Hour && r.RetentionAttempts <= r.RetentionEvents, "HOMING_RETENTION_ATTEMPTS",
 		"is %v; it must be 1h to HOMING_RETENTION_EVENTS (%v)", r.RetentionAttempts, r.RetentionEvents)
 	k.span("HOMING_RETENTION_REJECTED", r.RetentionRejected, time.Hour, 10*year)
+	k.span("HOMING_RETENTION_STATS", r.RetentionStats, 2*time.Hour, 10*year)
+	k.that(r.OperatorTenant == "" || tenantID.MatchString(r.OperatorTenant), "HOMING_OPERATOR_TENANT",
+		"is no tenant's id: 1 to 64 of a-z, 0-9, _ and -")
+	k.span("HOMING_FAILING_WINDOW", r.FailingWindow, 5*time.Minute, day)
+	k.within("HOMING_FAILING_ATTEMPTS", r.FailingAttempts, 1, 1_000_000)
+	k.within("HOMING_FAILING_BELOW", r.FailingBelow, 0, 100)
 	k.span("HOMING_PARTITIONS_AHEAD", r.PartitionsAhead, 7*day, year)
 	k.that(r.HousekeepEvery >= r.Tick && r.HousekeepEvery <= day, "HOMING_HOUSEKEEP_EVERY",
 		"is %v; it must be HOMING_TICK (%v) to 24h", r.HousekeepEvery, r.Tick)

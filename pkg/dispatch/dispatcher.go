@@ -121,7 +121,7 @@ func (t transports) closeIdle() {
 func New(c Config) *Dispatcher {
 	c = c.withDefaults()
 	d := &Dispatcher{
-		guard: c.Guard, userAgent: "Homing/" + c.Version, timeout: c.Timeout, keepUpTo: c.KeepBody,
+		guard: c.Guard, userAgent: userAgentName + c.Version, timeout: c.Timeout, keepUpTo: c.KeepBody,
 		readUpTo: c.ReadBody,
 	}
 	d.buffers.New = func() any {

@@ -23,6 +23,9 @@ const (
 	HeaderAttempt = "homing-attempt"
 )
 
+// userAgentName begins the user agent; the version follows.
+const userAgentName = "Homing/"
+
 // The same and others as net/http keeps them, so that setting one need not search for its form.
 const (
 	keyID          = "Webhook-Id"
@@ -38,8 +41,10 @@ const (
 type Request struct {
 	// Endpoint, Event and Secrets are only read. Secrets are those that sign: all that have not expired, newest first.
 	Endpoint *webhook.Endpoint
-	Secrets  []webhook.Secret
-	Event    *webhook.Event
+	// EndpointID is for [Request.Headers] of an endpoint that is not known any more.
+	EndpointID webhook.ID
+	Secrets    []webhook.Secret
+	Event      *webhook.Event
 	// Delivery and Attempt name the attempt, whose number has been committed to the store by now.
 	Delivery webhook.ID
 	Attempt  int

@@ -176,4 +176,7 @@ type DeliveryView struct {
 	Delivery webhook.Delivery
 	Event    webhook.Event
 	Attempts []webhook.Attempt
+	// RequestSince is since when format and headers of its endpoint are as they are; zero when they never changed since
+	// that is noted.
+	RequestSince time.Time
 }

@@ -35,6 +35,8 @@ type Store interface {
 	Recorder
 	Reconciler
 	Housekeeper
+	Statistics
+	Notices
 	Directory
 	Browser
 
@@ -321,7 +323,7 @@ type Due struct {
 // Housekeeper is what retry needs to keep the store in order.
 type Housekeeper interface {
 	// Housekeep makes partitions ahead, drops those past the retention that hold nothing live, and deletes expired dedupe
-	// keys, rejected events and spent secrets in batches. It may be called at any time by any number of processes.
+	// keys, rejected events, spent secrets, counts, and notices that were told and counted, in batches. It may be called at any time by any number of processes.
 	Housekeep(ctx context.Context, r Retention) (Housekept, error)
 	// Stats returns what the store knows of the work outstanding: cheap enough for every tick.
 	Stats(ctx context.Context) (Stats, error)
@@ -330,6 +332,8 @@ type Housekeeper interface {
 // Retention says how long things are kept.
 type Retention struct {
 	Events, Attempts, Rejected time.Duration
+	// Tallies is how long hours are kept, and shorter spans if it is below TallyKept.
+	Tallies time.Duration
 	// Ahead is how far ahead partitions are made.
 	Ahead time.Duration
 }

@@ -34,6 +34,7 @@ var cases = []testCase{
 	{"waiting", runWaiting},
 	{"idle", runIdle},
 	{"stored", runStored},
+	{"lists", runLists},
 	{"endpoints", runEndpoints},
 	{"bus", runBus},
 	{"split", runSplit},

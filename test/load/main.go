@@ -48,6 +48,7 @@ type settings struct {
 	waiting  int
 	stored   int
 	flood    int
+	lists    int
 	quick    bool
 	noFloors bool
 	homing   string
@@ -66,6 +67,7 @@ func parse(args []string) (settings, error) {
 	f.IntVar(&s.waiting, "waiting", 1_000_000, "deliveries that wait in the case waiting")
 	f.IntVar(&s.stored, "stored", 1_000_000, "events that are stored in the case stored")
 	f.IntVar(&s.flood, "flood", 1_000_000, "events of the flood in the case flood")
+	f.IntVar(&s.lists, "lists", 5_000_000, "deliveries that are stored in the case lists")
 	f.BoolVar(&s.quick, "quick", false, "a second or two for each case, with 10,000 rows instead of a million")
 	f.BoolVar(&s.noFloors, "no-floors", false, "leave the floors out")
 	f.StringVar(&s.homing, "homing", "", "the homing to measure (default: built from this checkout)")
@@ -75,7 +77,7 @@ func parse(args []string) (settings, error) {
 	}
 	s.environ = strings.Fields(set)
 	if s.quick {
-		s.duration, s.waiting, s.stored, s.flood = time.Second, 10_000, 10_000, 10_000
+		s.duration, s.waiting, s.stored, s.flood, s.lists = time.Second, 10_000, 10_000, 10_000, 10_000
 	}
 	s.cases = caseNames()
 	if names != "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/homing-hooks/homing/functions/retry/schedule"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/timer"
+	"github.com/homing-hooks/homing/pkg/webhook"
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 
@@ -109,6 +110,21 @@ func (reconciler) Housekeep(context.Context, store.Retention) (store.Housekept, 
 }
 
 func (reconciler) Stats(context.Context) (store.Stats, error) { return store.Stats{}, nil }
+
+// What tells and counts is no part of the simulation.
+func (reconciler) Tally(context.Context, store.TallyRequest) (store.Tallied, error) {
+	return store.Tallied{}, nil
+}
+
+func (reconciler) Untold(context.Context, int) ([]store.Notice, error) { return nil, nil }
+
+func (reconciler) Tell(context.Context, []webhook.ID, []store.NewEvent) ([]store.Accepted, error) {
+	return nil, nil
+}
+
+func (reconciler) Subscriptions(context.Context, string) (store.Subscriptions, error) {
+	return store.Subscriptions{}, nil
+}
 
 // timerSeam is the timers as a Scheduler sees them: they may be away, and fail.
 type timerSeam struct{ p *process }

@@ -135,6 +135,10 @@ func (d *Deliverer) follow(r *store.Result, rec *store.Recorded) {
 			Delivery: r.Attempt.Delivery, Endpoint: r.Attempt.Endpoint, Attempt: r.Attempt.Number, Due: rec.DueAt,
 		})
 	}
+	if rec.Applied && rec.State == webhook.StateExhausted || rec.Disabled {
+		// Due later than any timer is set for: it only says that there is something to tell, and waits for the tick if lost.
+		d.cfg.HintEndpoint(wire.Endpoint{Endpoint: r.Attempt.Endpoint, Due: now.Add(d.cfg.Policy.Horizon + time.Minute)})
+	}
 	if r.ThrottleFor > 0 {
 		d.wakeEndpoint(r.Attempt.Endpoint, r.ThrottleFor)
 	}

@@ -28,7 +28,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 		"RABBITMQ_URL=amqp://127.0.0.1:1", "HOMING_ENCRYPTION_KEYS=" + seal.NewKey("k1"),
 	})
 	require.NoError(t, err)
-	h, err := New(cfg, slog.New(slog.DiscardHandler), time.Now, Ingest, Deliver, Retry)
+	h, err := New(cfg, slog.New(slog.DiscardHandler), time.Now, Ingest, Deliver, Retry, Manage)
 	require.NoError(t, err)
 	families, err := h.tel.Registry().Gather()
 	require.NoError(t, err)
@@ -46,7 +46,8 @@ func TestMetricsAreDocumented(t *testing.T) {
 const metricsHead = `# Metrics
 
 At '/metrics' of every process, in the text format of Prometheus, beside those of the Go runtime and the process
-('go_*', 'process_*'). A process has those of its functions: 'homing_ingest_*', 'homing_deliver_*', 'homing_retry_*'.
+('go_*', 'process_*'). A process has those of its functions: 'homing_ingest_*', 'homing_deliver_*', 'homing_retry_*',
+'homing_manage_*'.
 With 'OTEL_EXPORTER_OTLP_ENDPOINT' they are pushed as well, once more on SIGTERM, so that what a process of a few
 seconds counted is not lost.
 

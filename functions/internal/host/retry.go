@@ -12,6 +12,7 @@ import (
 	"github.com/homing-hooks/homing/pkg/config"
 	"github.com/homing-hooks/homing/pkg/parking"
 	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 
@@ -30,8 +31,11 @@ func Retry(h *Host) error {
 		Store: h.store, Timers: timers, Publish: h.publishHints, Now: h.clock.Past, Policy: h.policy, Interval: c.Tick,
 		Batch: c.Batch, PerEndpoint: c.PerEndpoint, HousekeepEvery: c.HousekeepEvery, Drain: drain, Log: h.log,
 		Retention: store.Retention{
-			Events: c.RetentionEvents, Attempts: c.RetentionAttempts, Rejected: c.RetentionRejected, Ahead: c.PartitionsAhead,
+			Events: c.RetentionEvents, Attempts: c.RetentionAttempts, Rejected: c.RetentionRejected,
+			Tallies: c.RetentionStats, Ahead: c.PartitionsAhead,
 		},
+		Failing:        webhook.FailingRule{Window: c.FailingWindow, Attempts: c.FailingAttempts, Below: c.FailingBelow},
+		OperatorTenant: c.OperatorTenant, Announce: h.announce, IDs: &h.ids,
 		Metrics: schedule.NewMetrics(h.tel.Registry()),
 	})
 	h.parts = append(h.parts, loop("timers", s.Run))
@@ -63,6 +67,24 @@ func (h *Host) hold(ctx context.Context, s *schedule.Scheduler) {
 	defer cancel()
 	defer context.AfterFunc(h.stopping, cancel)()
 	s.Hold(ctx, h.cfg.Retry.Tick)
+}
+
+// announce publishes an operational event on the deliveries bus, for anybody's trigger. What is lost there is in the
+// store, and with those who have an endpoint.
+func (h *Host) announce(ctx context.Context, e *webhook.Event) {
+	out := event.New()
+	out.SetID(e.CEID)
+	out.SetSource(e.Source)
+	out.SetType(e.Type)
+	out.SetSubject(e.Subject)
+	out.SetTime(e.Time)
+	err := out.SetData(e.DataType, e.Data)
+	if err == nil {
+		err = h.bus.Publish(ctx, bus.BrokerDeliveries, out)
+	}
+	if err != nil {
+		h.log.WarnContext(ctx, "an operational event is not on the bus", "type", e.Type, "error", err)
+	}
 }
 
 func (h *Host) tick(ctx context.Context, s *schedule.Scheduler) {

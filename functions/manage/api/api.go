@@ -75,6 +75,8 @@ func New(cfg Config) *API {
 	a.registerDeliveries()
 	a.registerRejected()
 	a.registerAudit()
+	a.registerStats()
+	cfg.Metrics.precreate(a.huma.OpenAPI())
 	a.reference = renderReference(a.huma.OpenAPI())
 	a.mux.HandleFunc("GET "+PathReference, a.serveReference)
 	return a
@@ -100,6 +102,7 @@ func description() huma.Config {
 		{Name: "Events", Description: "What was accepted. Sending is ingest's: POST /v1/events with a CloudEvent."},
 		{Name: "Deliveries", Description: "What became of each event for each endpoint, attempt by attempt."},
 		{Name: "Rejected events", Description: "What came from a broker and could not be accepted, with the reason."},
+		{Name: "Statistics", Description: "What was accepted, attempted and ended, in buckets of time."},
 		{Name: "Audit", Description: "Every change that was made through this API."},
 	}
 	return c

@@ -57,6 +57,8 @@ func (b *bundle) examples() map[string]example {
 		"listKeys":             {"/v1/keys", nil, false},
 		"getKey":               {"/v1/keys/" + key, nil, false},
 		"revokeKey":            {"/v1/keys/" + key, nil, false},
+		"getStats":             {"/v1/stats?bucket=5m", nil, false},
+		"getEndpointHealth":    {endpoint + "/health", nil, false},
 		"listAuditLog":         {"/v1/audit-log", nil, false},
 		"createEndpoint": {"/v1/endpoints", map[string]any{
 			"url": "https://example.com/other", "types": []string{"a", "b.*"}, "filter": "subject = 'x'", "format": "standard",

@@ -3,9 +3,12 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/homing-hooks/homing/pkg/dispatch"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/webhook"
 	"github.com/homing-hooks/homing/pkg/wire"
@@ -37,11 +40,15 @@ type DeliveryWithAttempts struct {
 
 // Attempt is the record of one POST.
 type Attempt struct {
-	Number     int       `json:"number"`
-	Outcome    string    `json:"outcome" doc:"What came of it, in one word."`
-	Status     int       `json:"status,omitempty" doc:"The HTTP status of the answer; missing when none came."`
-	Detail     string    `json:"detail,omitempty" doc:"What went wrong, for people."`
-	StartedAt  time.Time `json:"started_at"`
+	Number    int       `json:"number"`
+	Outcome   string    `json:"outcome" doc:"What came of it, in one word."`
+	Status    int       `json:"status,omitempty" doc:"The HTTP status of the answer; missing when none came."`
+	Detail    string    `json:"detail,omitempty" doc:"What went wrong, for people."`
+	StartedAt time.Time `json:"started_at"`
+	//nolint:lll // a tag cannot be broken
+	Request StringMap `json:"request_headers,omitempty" doc:"The headers that were sent, as far as they follow from what is stored: signatures and the values of the endpoint's own headers are redacted, headers of the trace left out. Missing when nothing was sent, or it is not known whether."`
+	//nolint:lll // a tag cannot be broken
+	Partial    bool      `json:"request_headers_partial,omitempty" doc:"Whether only those are shown that do not depend on the endpoint, because its format or headers were changed since."`
 	LatencyMS  Latency   `json:"latency_ms"`
 	Headers    StringMap `json:"response_headers,omitempty" doc:"The headers of the answer, bounded."`
 	Body       *string   `json:"response_body,omitempty" doc:"The beginning of the answer, when it is text."`
@@ -95,6 +102,42 @@ func showAttempt(r webhook.Attempt) Attempt {
 	return out
 }
 
+// requestSlack is how long an attempt may have waited with the endpoint as it was before it is sent: it is claimed, takes
+// its turn, and is given back when its lease does not cover its timeout any more. Clocks that differ are in it, too.
+const requestSlack = 2 * time.Minute
+
+// unsent are the outcomes of attempts of which nothing reached the endpoint, or nobody knows.
+var unsent = []webhook.Outcome{
+	webhook.OutcomeDNS, webhook.OutcomeConnect, webhook.OutcomeTLS, webhook.OutcomeBlocked, webhook.OutcomeConfig,
+	webhook.OutcomeInterrupted, webhook.OutcomeUnsent,
+}
+
+// requestHeaders makes the headers of an attempt again. partial is whether those that depend on the endpoint are left
+// out: it may have had other headers, or another format, when the attempt was made.
+func requestHeaders(
+	view *store.DeliveryView, e *webhook.Endpoint, r *webhook.Attempt,
+) (shown StringMap, partial bool, err error) {
+	if slices.Contains(unsent, r.Outcome) {
+		return nil, false, nil
+	}
+	request := dispatch.Request{
+		Endpoint: e, EndpointID: e.ID, Event: &view.Event, Delivery: r.Delivery, Attempt: r.Number,
+		Replay: !view.Delivery.ReplayOf.IsZero(), Now: r.StartedAt,
+	}
+	if !view.RequestSince.IsZero() && r.StartedAt.Before(view.RequestSince.Add(requestSlack)) {
+		request.Endpoint, partial = nil, true
+	}
+	header, err := request.Headers()
+	if err != nil {
+		return nil, false, err
+	}
+	shown = make(StringMap, len(header))
+	for name := range header {
+		shown[strings.ToLower(name)] = header.Get(name)
+	}
+	return shown, partial, nil
+}
+
 type listDeliveriesInput struct {
 	ForTenant
 	Paging
@@ -122,7 +165,7 @@ func (a *API) registerDeliveries() {
 	}, a.listDeliveries)
 	register(a, operation{
 		id: "getDelivery", method: http.MethodGet, path: one, tag: tag, scope: read, summary: "Get a delivery",
-		description: "With every attempt: outcome, latency by phase, and the beginning of the answer.",
+		description: "With every attempt: what was sent, outcome, latency by phase, and the beginning of the answer.",
 	}, a.getDelivery)
 	register(a, operation{
 		id: "retryDelivery", method: http.MethodPost, path: one + "/retry", tag: tag, scope: write,
@@ -172,7 +215,11 @@ func (a *API) getDelivery(ctx context.Context, in *struct{ DeliveryPath }) (*del
 		out.Body.ExpiresAt = moment(view.Delivery.ExpiresAt.Add(now.Sub(endpoint.RunningClock(now))))
 	}
 	for _, r := range view.Attempts {
-		out.Body.History = append(out.Body.History, showAttempt(r))
+		shown := showAttempt(r)
+		if shown.Request, shown.Partial, err = requestHeaders(&view, &endpoint, &r); err != nil {
+			return nil, err
+		}
+		out.Body.History = append(out.Body.History, shown)
 	}
 	return out, nil
 }

@@ -24,6 +24,17 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
+// precreate makes the series of what goes well, so that rates begin at zero.
+func (m *Metrics) precreate(document *huma.OpenAPI) {
+	for _, item := range document.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op != nil {
+				m.requests.WithLabelValues(op.OperationID, strconv.Itoa(op.DefaultStatus))
+			}
+		}
+	}
+}
+
 // measure notes how long each request took.
 func (a *API) measure(ctx huma.Context, next func(huma.Context)) {
 	began := time.Now()

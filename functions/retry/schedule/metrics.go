@@ -12,7 +12,8 @@ import (
 // Metrics counts what retry does.
 type Metrics struct {
 	ticks, timersSet, timersFired, timersLost, publishFailures, drained prometheus.Counter
-	reconciled, housekeeping                                            *prometheus.CounterVec
+	spansTallied                                                        prometheus.Counter
+	reconciled, housekeeping, told                                      *prometheus.CounterVec
 	lateness                                                            prometheus.Histogram
 	live, oldestDue, parked                                             prometheus.Gauge
 }
@@ -31,6 +32,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		timersLost:      counter("timers_lost_total", "Timers that could not be set; the reconciler finds their deliveries."),
 		publishFailures: counter("publish_failures_total", "Publications of hints that failed."),
 		drained:         counter("drained_total", "Parked events that were stored or rejected."),
+		spansTallied:    counter("spans_tallied_total", "Spans of time whose attempts were counted for the statistics."),
+		told: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "homing_retry_notices_total", Help: "Notices passed on to those who subscribe to them, by kind.",
+		}, []string{"kind"}),
 		reconciled: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "homing_retry_reconciled_total", Help: "Deliveries that the reconciler moved, by action.",
 		}, []string{"action"}),
@@ -53,6 +58,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}),
 	}
 	telemetry.Precreate(m.reconciled, telemetry.Values(webhook.Actions))
+	telemetry.Precreate(m.told, telemetry.Values(store.NoticeKinds))
 	m.housekept(store.Housekept{})
 	return m
 }

@@ -55,6 +55,20 @@ func (f *fakeStore) Housekeep(context.Context, store.Retention) (store.Housekept
 	return store.Housekept{}, nil
 }
 
+func (f *fakeStore) Tally(context.Context, store.TallyRequest) (store.Tallied, error) {
+	return store.Tallied{}, nil
+}
+
+func (f *fakeStore) Untold(context.Context, int) ([]store.Notice, error) { return nil, nil }
+
+func (f *fakeStore) Tell(context.Context, []webhook.ID, []store.NewEvent) ([]store.Accepted, error) {
+	return nil, nil
+}
+
+func (f *fakeStore) Subscriptions(context.Context, string) (store.Subscriptions, error) {
+	return store.Subscriptions{}, nil
+}
+
 func (f *fakeStore) Stats(context.Context) (store.Stats, error) { return store.Stats{}, nil }
 
 // said is a hint that was published, and when.

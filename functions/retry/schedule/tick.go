@@ -12,8 +12,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 
-// Tick fires due timers, reconciles until nothing is overdue, drains what was parked, keeps house when it is time, and
-// takes stock. Each part is tried whatever became of the others; what was accepted goes before what was parked, of
+// Tick fires due timers, reconciles until nothing is overdue, drains what was parked, counts what was recorded, passes
+// notices on, keeps house when it is time, and takes stock. Each part is tried whatever became of the others; what was accepted goes before what was parked, of
 // which there may be more than fits a tick. It is called every Interval, by a PingSource or a ticker; ticks may
 // overlap, be lost and be repeated.
 func (s *Scheduler) Tick(ctx context.Context) error {
@@ -24,7 +24,8 @@ func (s *Scheduler) Tick(ctx context.Context) error {
 	if _, err := s.fire(ctx); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, s.Reconcile(ctx), s.drain(ctx), s.housekeep(ctx), s.takeStock(ctx))
+	errs = append(errs, s.Reconcile(ctx), s.drain(ctx), s.tally(ctx), s.Tell(ctx), s.housekeep(ctx),
+		s.takeStock(ctx))
 	return errors.Join(errs...)
 }
 

@@ -18,6 +18,11 @@ import (
 type Store interface {
 	store.Reconciler
 	store.Housekeeper
+	store.Notices
+	// Tally is that of store.Statistics.
+	Tally(ctx context.Context, r store.TallyRequest) (store.Tallied, error)
+	// Subscriptions is that of store.Accepter.
+	Subscriptions(ctx context.Context, tenant string) (store.Subscriptions, error)
 }
 
 // Config is what a Scheduler is made of.
@@ -41,7 +46,15 @@ type Config struct {
 	HousekeepEvery time.Duration
 	// Drain stores what was parked while the store was away, and returns how much that was and how much is left, -1 when
 	// that is not known; nil when nothing can be parked.
-	Drain   func(ctx context.Context) (drained, left int, err error)
+	Drain func(ctx context.Context) (drained, left int, err error)
+	// Failing says which endpoints fail. The zero value: none is said to.
+	Failing webhook.FailingRule
+	// OperatorTenant is whose endpoints are told of what happens to those of all tenants; "": nobody's.
+	OperatorTenant string
+	// Announce publishes an operational event on the bus, best effort; nil: nowhere.
+	Announce func(ctx context.Context, e *webhook.Event)
+	// IDs makes the ids of operational events.
+	IDs     *webhook.IDSource
 	Log     *slog.Logger
 	Metrics *Metrics
 }
@@ -77,7 +90,8 @@ func New(cfg Config) *Scheduler {
 }
 
 // Rescheduled sets timers for what a hint names, as far as it is due within the horizon: the rest waits in the store
-// until the reconciler comes upon it. It never asks for a hint again: without timers the reconciler does their work.
+// until the reconciler comes upon it. It never asks for a hint again: without timers the reconciler does their work. A
+// hint that names an endpoint may mean that there is something to tell.
 func (s *Scheduler) Rescheduled(ctx context.Context, h wire.Hint) error {
 	now := s.cfg.Now()
 	latest := now.Add(s.cfg.Policy.Horizon)
@@ -95,6 +109,9 @@ func (s *Scheduler) Rescheduled(ctx context.Context, h wire.Hint) error {
 		}
 	}
 	s.set(ctx, entries)
+	if len(h.Endpoints) > 0 {
+		s.tellSoon(ctx)
+	}
 	return nil
 }
 

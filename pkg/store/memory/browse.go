@@ -69,7 +69,9 @@ func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.ID) (sto
 		if err != nil {
 			return store.DeliveryView{}, err
 		}
-		view := store.DeliveryView{Delivery: d.Delivery, Event: *cloneEvent(*s.events[d.Event])}
+		view := store.DeliveryView{
+			Delivery: d.Delivery, Event: *cloneEvent(*s.events[d.Event]), RequestSince: s.endpoints[d.Endpoint].requestSince,
+		}
 		for _, a := range d.attempts {
 			view.Attempts = append(view.Attempts, cloneAttempt(a))
 		}
@@ -118,7 +120,7 @@ func (s *Store) replay(old *deliveryRow, e *endpointRow, ids *webhook.IDSource, 
 
 // CancelDelivery implements store.Browser.
 func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error {
-	return s.change(ctx, "canceldelivery", func(time.Time) error {
+	return s.change(ctx, "canceldelivery", func(now time.Time) error {
 		d, err := s.delivery(tenant, id)
 		switch {
 		case err != nil:
@@ -126,7 +128,7 @@ func (s *Store) CancelDelivery(ctx context.Context, tenant string, id webhook.ID
 		case d.State.Terminal():
 			return store.ErrConflict
 		case d.State == webhook.StateAttempting:
-			d.interrupted()
+			d.interrupted(now)
 		}
 		d.end(webhook.StateCancelled, webhook.ReasonByHand)
 		return nil

@@ -84,7 +84,7 @@ func (s *Store) EndpointPage(ctx context.Context, q store.EndpointQuery) ([]webh
 
 // UpdateEndpoint implements store.Directory.
 func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
-	return s.change(ctx, "updateendpoint", func(time.Time) error {
+	return s.change(ctx, "updateendpoint", func(now time.Time) error {
 		row, err := s.endpoint(e.Tenant, e.ID)
 		switch {
 		case err != nil || row.Status == webhook.EndpointDeleted || s.tenant(e.Tenant) == nil:
@@ -95,6 +95,9 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 			return store.ErrConflict
 		}
 		e = cloneEndpoint(e)
+		if e.Headers != nil || e.Format != row.Format {
+			row.requestSince = now
+		}
 		row.URL, row.Types, row.Filter, row.Format = e.URL, e.Types, e.Filter, e.Format
 		row.Schedule, row.Timeout, row.RatePerSecond = e.Schedule, e.Timeout, e.RatePerSecond
 		if len(e.Headers) > 0 {
@@ -120,11 +123,18 @@ func (s *Store) SetEndpointStatus(
 		if !storable(reason) {
 			return errText
 		}
+		was := e.Status
 		if err := e.set(status, now); err != nil {
 			return err
 		}
 		if e.StatusReason = reason; status == webhook.EndpointActive {
 			e.StatusReason = ""
+		}
+		if was != status {
+			e.statusAt = now
+		}
+		if was != status && status == webhook.EndpointDisabled {
+			s.tellDisabled(e, now)
 		}
 		e.Version++
 		s.tenants[tenant].version++

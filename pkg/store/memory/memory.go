@@ -70,7 +70,8 @@ type Store struct {
 	answers map[onceKey]*onceRow
 	// discarded counts what was rejected on a day and is not kept any more: it made no room.
 	discarded map[tenantDay]int
-	audit     []store.AuditEntry
+	insight
+	audit []store.AuditEntry
 }
 
 var _ store.Store = (*Store)(nil)

@@ -61,9 +61,10 @@ func (s *Store) reconcile(d *deliveryRow, endLeases bool, now time.Time) webhook
 	attempting := d.State == webhook.StateAttempting
 	moved, action := s.policy.Reconcile(d.Delivery, &s.endpoints[d.Endpoint].Endpoint, endLeases, now)
 	if attempting && moved.State != webhook.StateAttempting {
-		d.interrupted()
+		d.interrupted(now)
 	}
 	d.Delivery = moved
+	s.tellExhausted(&d.Delivery, now)
 	return action
 }
 
@@ -142,6 +143,7 @@ func (s *Store) Housekeep(ctx context.Context, r store.Retention) (store.Houseke
 				delete(s.answers, key)
 			}
 		}
+		s.dropCounted(r, now)
 		return out, nil
 	})
 }

@@ -32,19 +32,21 @@ func (s *Store) record(r *store.Result, now time.Time) store.Recorded {
 		case inTime:
 			out.Applied = true
 			d.move(r, now)
+			s.tellExhausted(&d.Delivery, now)
 			if out.Disabled = s.endpoints[d.Endpoint].answered(r, now); out.Disabled {
+				s.tellDisabled(s.endpoints[d.Endpoint], now)
 				s.tenants[d.Tenant].version++
 			}
 		case r.Next == webhook.StateSucceeded && !d.State.Terminal():
 			out.Applied = true
 			if d.State == webhook.StateAttempting {
-				d.interrupted()
+				d.interrupted(now)
 			}
 			d.end(webhook.StateSucceeded, webhook.ReasonNone)
 		}
 		a := cloneAttempt(r.Attempt)
 		a.Endpoint = d.Endpoint
-		d.correct(a)
+		d.correct(a, now)
 	}
 	out.State = d.State
 	if d.State == webhook.StateScheduled {
@@ -79,7 +81,7 @@ func (e *endpointRow) answered(r *store.Result, now time.Time) bool {
 	if r.DisableVersion == 0 || r.DisableVersion != e.Version || e.Status != webhook.EndpointActive {
 		return false
 	}
-	e.Status, e.StatusReason = webhook.EndpointDisabled, r.DisableReason
+	e.Status, e.StatusReason, e.statusAt = webhook.EndpointDisabled, r.DisableReason, now
 	e.Version++
 	e.wakeAt = time.Time{}
 	return true

@@ -16,8 +16,14 @@ import (
 type endpointRow struct {
 	webhook.Endpoint
 	// wakeAt is when the reconciler must look at the endpoint; zero when it need not.
-	wakeAt  time.Time
-	secrets []webhook.Secret // in the order in which they were added
+	wakeAt time.Time
+	// statusAt is since when it has its status; zero when that never changed.
+	statusAt time.Time
+	// requestSince is since when format and headers are as they are; zero when they never changed.
+	requestSince time.Time
+	// failingSince is since when it fails by the rule; zero when it does not.
+	failingSince time.Time
+	secrets      []webhook.Secret // in the order in which they were added
 	// live holds the endpoint's deliveries that were live when last looked at, in the order in which they were stored.
 	live []*deliveryRow
 }
@@ -28,6 +34,8 @@ type deliveryRow struct {
 	webhook.Delivery
 	seq      int
 	attempts []webhook.Attempt
+	// recordedAt is when each of them was recorded, by number.
+	recordedAt map[int]time.Time
 }
 
 // dedupeRow remembers the first event of an identity.
@@ -56,7 +64,7 @@ func (s *Store) delivery(tenant string, id webhook.ID) (*deliveryRow, error) {
 
 // add stores a new delivery.
 func (s *Store) add(d webhook.Delivery, e *endpointRow) *deliveryRow {
-	row := &deliveryRow{Delivery: d, seq: len(s.stored)}
+	row := &deliveryRow{Delivery: d, seq: len(s.stored), recordedAt: map[int]time.Time{}}
 	s.deliveries[d.ID] = row
 	s.stored = append(s.stored, row)
 	s.live = append(s.live, row)
@@ -71,22 +79,26 @@ func stillLive(rows []*deliveryRow) []*deliveryRow {
 
 // correct writes the record of an attempt, or corrects the one that is there if it says interrupted: nothing is known
 // of that attempt yet.
-func (d *deliveryRow) correct(a webhook.Attempt) {
+func (d *deliveryRow) correct(a webhook.Attempt, now time.Time) {
 	at, found := slices.BinarySearchFunc(d.attempts, a.Number, func(a webhook.Attempt, n int) int { return a.Number - n })
 	switch {
 	case !found:
 		d.attempts = slices.Insert(d.attempts, at, a)
+		d.recordedAt[a.Number] = now
 	case d.attempts[at].Outcome == webhook.OutcomeInterrupted:
 		d.attempts[at] = a
+		if a.Outcome != webhook.OutcomeInterrupted {
+			d.recordedAt[a.Number] = now
+		}
 	}
 }
 
 // interrupted writes the attempt under way as interrupted, for what ends it without its result.
-func (d *deliveryRow) interrupted() {
+func (d *deliveryRow) interrupted(now time.Time) {
 	d.correct(webhook.Attempt{
 		Delivery: d.ID, Number: d.Attempt, Tenant: d.Tenant, Endpoint: d.Endpoint,
 		Outcome: webhook.OutcomeInterrupted, StartedAt: d.StartedAt,
-	})
+	}, now)
 }
 
 // end makes a delivery terminal.

@@ -27,27 +27,58 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) ([]webhoo
 	if q.Limit < 1 || q.Limit > maxPage {
 		return nil, fmt.Errorf("store: deliveries: %w: a page has 1 to %d deliveries", store.ErrInvalid, maxPage)
 	}
-	sql, args := deliveriesSQL, []any{q.Tenant, orLast(q.Before), string(q.State), q.Limit}
-	switch {
-	case !q.Event.IsZero():
-		// Deliveries have the millisecond of their event.
-		at := q.Event.Time()
-		sql, args = eventDeliveriesSQL, append(args, q.Event, webhook.FirstID(at), webhook.LastID(at), q.Endpoint, q.From)
-	case !q.Endpoint.IsZero():
-		sql, args = endpointDeliveriesSQL, append(args, q.Endpoint, q.From)
-	default:
-		args = append(args, q.From)
-	}
 	var list []webhook.Delivery
-	err := s.run(ctx, "deliveries", func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (webhook.Delivery, error) { return scanDelivery(row) })
+	err := s.run(ctx, "deliveries", func(ctx context.Context) (err error) {
+		list, err = s.listDeliveries(ctx, &q)
 		return err
 	})
 	return list, err
+}
+
+// walkRows is how many of the newest deliveries a list looks through for its page before it is looked for otherwise:
+// some 5 ms.
+const walkRows = 5000
+
+// listDeliveries finds a page in the cheapest way. Most are full of the newest there are. What ended without success,
+// and what is live, is found through indexes that hold nothing else, whatever surrounds it.
+func (s *Store) listDeliveries(ctx context.Context, q *store.DeliveryQuery) ([]webhook.Delivery, error) {
+	args := []any{q.Tenant, orLast(q.Before), string(q.State), q.Limit, q.From}
+	if !q.Event.IsZero() {
+		// Deliveries have the millisecond of their event.
+		at := q.Event.Time()
+		return s.deliveries(ctx, eventDeliveriesSQL, append(args, q.Event, webhook.FirstID(at), webhook.LastID(at),
+			q.Endpoint))
+	}
+	of := func(sql string) ([]webhook.Delivery, error) { return s.deliveries(ctx, sql, append(args, q.Endpoint)) }
+	live := q.State == webhook.StateScheduled || q.State == webhook.StateAttempting
+	switch {
+	case q.State == webhook.StateExhausted || q.State == webhook.StateCancelled:
+		return of(failedDeliveriesSQL)
+	case !q.Endpoint.IsZero() && !live:
+		return s.deliveries(ctx, endpointDeliveriesSQL, append(args, nil, q.Endpoint))
+	}
+	sql, more := newestDeliveriesSQL, append(args, walkRows)
+	if !q.Endpoint.IsZero() {
+		sql, more = endpointDeliveriesSQL, append(more, q.Endpoint)
+	}
+	list, err := s.deliveries(ctx, sql, more)
+	switch {
+	case err != nil || len(list) == q.Limit:
+		return list, err
+	case live:
+		return of(liveDeliveriesSQL)
+	default:
+		return of(tenantDeliveriesSQL)
+	}
+}
+
+// deliveries runs one of the lists.
+func (s *Store) deliveries(ctx context.Context, sql string, args []any) ([]webhook.Delivery, error) {
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (webhook.Delivery, error) { return scanDelivery(row) })
 }
 
 // orLast returns an id, or the last there can be instead of none.
@@ -102,8 +133,11 @@ func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.ID) (sto
 				return err
 			}
 			view.Event = *event
-			view.Attempts, err = readAttempts(ctx, tx, &view.Delivery)
-			return err
+			if view.Attempts, err = readAttempts(ctx, tx, &view.Delivery); err != nil {
+				return err
+			}
+			return tx.QueryRow(ctx, "SELECT request_at FROM endpoints WHERE id = $1", view.Delivery.Endpoint).
+				Scan(&view.RequestSince)
 		})
 	})
 	if err != nil {

@@ -162,6 +162,11 @@ func (s *Store) SetEndpointStatus(
 	}
 	return s.run(ctx, "set endpoint status", func(ctx context.Context) error {
 		return s.change(ctx, func(tx pgx.Tx) error {
+			if status == webhook.EndpointDisabled {
+				if _, err := tx.Exec(ctx, noticeDisabledSQL, id, tenant, reason); err != nil {
+					return err
+				}
+			}
 			tag, err := tx.Exec(ctx, setEndpointStatusSQL, id, tenant, string(status), reason)
 			if err != nil {
 				return err

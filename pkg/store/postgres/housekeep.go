@@ -39,16 +39,36 @@ func (s *Store) Housekeep(ctx context.Context, r store.Retention) (store.Houseke
 	if _, err = s.deleteAll(ctx, dropOnceSQL, store.OnceKept); err != nil {
 		return out, err
 	}
-	_, err = s.deleteAll(ctx, dropSecretsSQL, time.Duration(0))
-	return out, err
+	if _, err = s.deleteAll(ctx, dropSecretsSQL, time.Duration(0)); err != nil {
+		return out, err
+	}
+	return out, s.dropCounted(ctx, r)
 }
 
+// dropCounted deletes counts past their retention, and notices that have been told and counted.
+func (s *Store) dropCounted(ctx context.Context, r store.Retention) error {
+	if _, err := s.deleteAll(ctx, dropNoticesSQL, noticesKept); err != nil || r.Tallies <= 0 {
+		return err
+	}
+	if _, err := s.deleteAll(ctx, dropTalliesSQL, min(r.Tallies, store.TallyKept), spanWidth); err != nil {
+		return err
+	}
+	if _, err := s.deleteAll(ctx, dropTalliesSQL, r.Tallies, hourWidth); err != nil {
+		return err
+	}
+	_, err := s.deleteAll(ctx, dropHealthSQL, r.Tallies)
+	return err
+}
+
+// noticesKept is how long a notice that was told is kept at least, for who wants to know what was told.
+const noticesKept = 24 * time.Hour
+
 // deleteAll deletes what is older than an age, batch by batch.
-func (s *Store) deleteAll(ctx context.Context, sql string, age time.Duration) (deleted int, err error) {
+func (s *Store) deleteAll(ctx context.Context, sql string, age time.Duration, more ...any) (deleted int, err error) {
 	for {
 		var n int
 		err := s.run(ctx, "delete what is over", func(ctx context.Context) error {
-			tag, err := s.pool.Exec(ctx, sql, age, housekeepBatch)
+			tag, err := s.pool.Exec(ctx, sql, append([]any{age, housekeepBatch}, more...)...)
 			n = int(tag.RowsAffected())
 			return err
 		})

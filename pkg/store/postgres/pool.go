@@ -61,7 +61,14 @@ const maxTries = 5
 
 // run is around every operation: it bounds its time, repeats what may be repeated, and translates its error.
 func (s *Store) run(ctx context.Context, op string, f func(context.Context) error) error {
-	bounded, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	return s.runWithin(ctx, op, s.options.Timeout, f)
+}
+
+// runWithin is run for an operation with a time of its own.
+func (s *Store) runWithin(
+	ctx context.Context, op string, timeout time.Duration, f func(context.Context) error,
+) error {
+	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := f(bounded)
 	for try := 1; try < maxTries && retryable(err) && pause(bounded, try); try++ {

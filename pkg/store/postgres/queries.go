@@ -2,8 +2,8 @@ package postgres
 
 import _ "embed" // for the statements
 
-// The statements, each from its file; the comments there say what the parameters are. Those of claim are put together
-// from parts, because what follows the claim itself is the same for both of its kinds.
+// The statements, each from its file; the comments there say what the parameters are. Some are put together from
+// parts, because the rest is the same for several: what follows a claim, the record of an outcome, the counting.
 var (
 	//go:embed queries/accept.sql
 	acceptSQL string
@@ -20,7 +20,11 @@ var (
 	claimTargetsSQL string
 
 	//go:embed queries/record.sql
-	recordSQL string
+	recordHead string
+	//go:embed queries/record_told.sql
+	recordTold string
+	//go:embed queries/record_result.sql
+	recordResult string
 	//go:embed queries/record_throttle.sql
 	throttleSQL string
 	//go:embed queries/record_disable.sql
@@ -38,9 +42,15 @@ var (
 	//go:embed queries/delivery_get.sql
 	deliverySQL string
 	//go:embed queries/delivery_list.sql
-	deliveriesSQL string
+	newestDeliveriesSQL string
 	//go:embed queries/delivery_list_endpoint.sql
 	endpointDeliveriesSQL string
+	//go:embed queries/delivery_list_tenant.sql
+	tenantDeliveriesSQL string
+	//go:embed queries/delivery_list_failed.sql
+	failedDeliveriesSQL string
+	//go:embed queries/delivery_list_live.sql
+	liveDeliveriesSQL string
 	//go:embed queries/delivery_list_event.sql
 	eventDeliveriesSQL string
 	//go:embed queries/delivery_lock.sql
@@ -71,6 +81,12 @@ var (
 	dropSecretsSQL string
 	//go:embed queries/housekeep_once.sql
 	dropOnceSQL string
+	//go:embed queries/housekeep_notices.sql
+	dropNoticesSQL string
+	//go:embed queries/housekeep_tallies.sql
+	dropTalliesSQL string
+	//go:embed queries/housekeep_health.sql
+	dropHealthSQL string
 	//go:embed queries/stats.sql
 	statsSQL string
 
@@ -127,6 +143,30 @@ var (
 	//go:embed queries/secret_list.sql
 	secretsSQL string
 
+	//go:embed queries/tally_span.sql
+	tallySpan string
+	//go:embed queries/tally_hour.sql
+	tallyHour string
+	//go:embed queries/tally_write.sql
+	tallyWrite string
+	//go:embed queries/tally_list.sql
+	talliesSQL string
+	//go:embed queries/tally_judged.sql
+	judgedSQL string
+	//go:embed queries/tally_failing.sql
+	failingSQL string
+	//go:embed queries/health.sql
+	healthSQL string
+
+	//go:embed queries/notice_add.sql
+	addNoticesSQL string
+	//go:embed queries/notice_disabled.sql
+	noticeDisabledSQL string
+	//go:embed queries/notice_list.sql
+	noticesSQL string
+	//go:embed queries/notice_told.sql
+	toldSQL string
+
 	//go:embed queries/once_add.sql
 	addOnceSQL string
 	//go:embed queries/once_get.sql
@@ -140,4 +180,10 @@ var (
 var (
 	claimItemsSQL = claimItemsHead + claimEvents + claimNotDue
 	claimPullsSQL = claimPullsHead + claimEvents
+
+	recordSQL        = recordHead + recordResult
+	recordAndTellSQL = recordHead + recordTold + recordResult
+
+	tallySpanSQL = tallySpan + tallyWrite
+	tallyHourSQL = tallyHour + tallyWrite
 )

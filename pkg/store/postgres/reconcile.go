@@ -131,6 +131,7 @@ func (rc *reconciliation) writeLate(ctx context.Context, tx pgx.Tx) error {
 	slices.SortFunc(rc.rows, func(a, b lateRow) int { return bytes.Compare(a.was.ID[:], b.was.ID[:]) })
 	var id, state, reason, interruptions, dueAt, leaseUntil, wakeAt array
 	var ended, number, startedAt array
+	var given notices
 	for i := range rc.rows {
 		was, is := &rc.rows[i].was, &rc.rows[i].is
 		id.uuid(is.ID)
@@ -145,12 +146,16 @@ func (rc *reconciliation) writeLate(ctx context.Context, tx pgx.Tx) error {
 			number.int32(was.Attempt)
 			startedAt.time(was.StartedAt)
 		}
+		if is.State == webhook.StateExhausted {
+			given.exhausted(is)
+		}
 	}
 	b := new(pgx.Batch)
 	b.Queue(moveSQL, &id, &state, &reason, &interruptions, &dueAt, &leaseUntil, &wakeAt)
 	if ended.count > 0 {
 		b.Queue(interruptedSQL, &ended, &number, &startedAt)
 	}
+	given.queue(b)
 	return tx.SendBatch(ctx, b).Close()
 }
 

@@ -64,7 +64,11 @@ func rounds(results []store.Result) (groups [][]int, apart bool) {
 
 // queueRound adds the statement for one round; what it says goes into recorded.
 func queueRound(b *pgx.Batch, results []store.Result, round []int, recorded []store.Recorded) {
-	b.Queue(recordSQL, recordArguments(results, round)...).Query(func(rows pgx.Rows) error {
+	sql := recordSQL
+	if slices.ContainsFunc(round, func(i int) bool { return results[i].Next == webhook.StateExhausted }) {
+		sql = recordAndTellSQL
+	}
+	b.Queue(sql, recordArguments(results, round)...).Query(func(rows pgx.Rows) error {
 		at := make(map[webhook.ID]int, len(round))
 		for _, i := range round {
 			at[results[i].Attempt.Delivery] = i

@@ -42,6 +42,14 @@ func (b *bundle) operations(e webhook.Endpoint, d webhook.Delivery, n store.NewE
 		"reconcile":     func(ctx context.Context) error { _, err := s.Reconcile(ctx, everything); return err },
 		"housekeep":     func(ctx context.Context) error { _, err := s.Housekeep(ctx, retention); return err },
 		"stats":         func(ctx context.Context) error { _, err := s.Stats(ctx); return err },
+		"tally":         func(ctx context.Context) error { _, err := s.Tally(ctx, store.TallyRequest{Spans: 1}); return err },
+		"health":        func(ctx context.Context) error { _, err := s.Health(ctx, b.tenant, e.ID); return err },
+		"untold":        func(ctx context.Context) error { _, err := s.Untold(ctx, 1); return err },
+		"tell":          func(ctx context.Context) error { _, err := s.Tell(ctx, nil, []store.NewEvent{n}); return err },
+		"tallies": func(ctx context.Context) error {
+			_, err := s.Tallies(ctx, store.TallyQuery{Tenant: b.tenant, From: d.DueAt, Until: d.DueAt})
+			return err
+		},
 		"tenants":       func(ctx context.Context) error { _, err := s.Tenants(ctx); return err },
 		"create tenant": func(ctx context.Context) error { return s.CreateTenant(ctx, "t-"+token()) },
 		"create key":    func(ctx context.Context) error { return s.CreateKey(ctx, key) },

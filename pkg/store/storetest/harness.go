@@ -56,6 +56,8 @@ func Run(t *testing.T, open Open) {
 		{"Wake", wakeTests},
 		{"Browse", browseTests},
 		{"Housekeep", housekeepTests},
+		{"Insight", insightTests},
+		{"Notices", noticesTests},
 	}
 	for _, group := range groups {
 		t.Run(group.name, func(t *testing.T) {

@@ -36,6 +36,7 @@ func answersNotFound(t *testing.T, b *bundle) {
 		"key":       func() error { _, err := b.Store.Key(b.ctx, stranger, key.ID); return err },
 		"secret":    func() error { return b.Store.AddSecret(b.ctx, stranger, b.secret(e.ID), 0) },
 		"update":    func() error { e := e; e.Tenant = stranger; return b.Store.UpdateEndpoint(b.ctx, e) },
+		"health":    func() error { _, err := b.Store.Health(b.ctx, stranger, e.ID); return err },
 		"status": func() error {
 			return b.Store.SetEndpointStatus(b.ctx, stranger, e.ID, webhook.EndpointDeleted, "")
 		},

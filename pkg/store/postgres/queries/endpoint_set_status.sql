@@ -10,6 +10,7 @@ UPDATE endpoints e SET
         + CASE WHEN $3 <> 'paused' AND e.status = 'paused' THEN clock.now - e.paused_at ELSE '0' END,
     wake_at = CASE WHEN $3 = 'active' THEN clock.now END,
     version = e.version + 1,
+    status_at = CASE WHEN e.status = $3::text::endpoint_status THEN e.status_at ELSE clock.now END,
     deleted_at = CASE WHEN $3 = 'deleted' THEN clock.now END
 FROM (SELECT clock_timestamp() AS now) clock
 WHERE e.id = $1 AND e.tenant = $2 AND e.status <> 'deleted';

@@ -10,5 +10,6 @@ UPDATE endpoints SET
     schedule = $11,
     timeout = $12,
     rate_per_second = $13,
+    request_at = CASE WHEN $8 OR format <> $7 THEN clock_timestamp() ELSE request_at END,
     version = version + 1
 WHERE id = $1 AND tenant = $2 AND version = $3 AND status <> 'deleted';

@@ -1,5 +1,5 @@
--- A tenant's events, newest first, without their payloads. Like the lists of deliveries it walks the primary key
--- backwards until the page is full.
+-- A tenant's events, newest first, without their payloads, in the order of their index. With a type or a subject it walks
+-- on until the page is full.
 --
 -- $1 tenant, $2 older than this id, $3 from this id on (NULL: to the oldest), $4 type ('': any), $5 subject ('': any),
 -- $6 how many

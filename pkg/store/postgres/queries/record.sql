@@ -29,7 +29,7 @@ WITH clock AS MATERIALIZED (
         AND (d.state = 'attempting' AND d.attempt_no = ($2::integer[])[width_bucket(d.id, $1::uuid[])]
             OR d.state IN ('scheduled', 'attempting') AND ($3::integer[])[width_bucket(d.id, $1::uuid[])] = 1
                 AND ($2::integer[])[width_bucket(d.id, $1::uuid[])] BETWEEN 1 AND d.attempt_no)
-    RETURNING d.id, d.state, d.due_at, d.attempt_no, d.started_at
+    RETURNING d.id, d.state, d.due_at, d.attempt_no, d.started_at, d.tenant, d.endpoint_id, d.event_id, d.reason
 ), late AS (
     SELECT d.id, d.state, d.due_at,
         ($2::integer[])[width_bucket(d.id, $1::uuid[])] BETWEEN 1 AND d.attempt_no AS claimed
@@ -54,7 +54,8 @@ WITH clock AS MATERIALIZED (
         outcome = excluded.outcome, status = excluded.status, total_us = excluded.total_us,
         dns_us = excluded.dns_us, connect_us = excluded.connect_us,
         tls_us = excluded.tls_us, first_byte_us = excluded.first_byte_us, detail = excluded.detail,
-        response_headers = excluded.response_headers, response_body = excluded.response_body
+        response_headers = excluded.response_headers, response_body = excluded.response_body,
+        recorded_at = excluded.recorded_at -- so that it is counted now, by its outcome
     WHERE a.outcome = 'interrupted' AND excluded.outcome <> 'interrupted'
 ), overtaken AS (
     -- The attempt under way that a late success of an earlier one has made pointless; its own result may still
@@ -64,6 +65,3 @@ WITH clock AS MATERIALIZED (
     WHERE attempt_no > ($2::integer[])[width_bucket(id, $1::uuid[])]
     ON CONFLICT DO NOTHING
 )
-SELECT id, true AS applied, state, due_at FROM decided
-UNION ALL
-SELECT id, false, state, due_at FROM late;
