@@ -18,12 +18,15 @@ import (
 type Store interface {
 	store.Reconciler
 	store.Housekeeper
+	store.JobRunner
 }
 
 // Config is what a Scheduler is made of.
 type Config struct {
 	Store  Store
 	Timers timer.Timer
+	// IDs makes the ids of what jobs make.
+	IDs *webhook.IDSource
 	// Publish sends hints of a type and returns once the bus has them all.
 	Publish func(ctx context.Context, hintType string, due []wire.Due, endpoints []wire.Endpoint) error
 	// Now is a moment that the store's clock has just passed, as well as this process knows it: a hint that is out before
@@ -65,6 +68,7 @@ type Scheduler struct {
 
 	reach reachability
 	house house
+	jobs  jobs
 }
 
 // New makes a Scheduler.
@@ -73,7 +77,7 @@ func New(cfg Config) *Scheduler {
 	cfg.Batch = cmp.Or(cfg.Batch, 1000)
 	cfg.PerEndpoint = cmp.Or(cfg.PerEndpoint, 100)
 	cfg.HousekeepEvery = cmp.Or(cfg.HousekeepEvery, time.Hour)
-	return &Scheduler{cfg: cfg, wake: make(chan struct{}, 1)}
+	return &Scheduler{cfg: cfg, wake: make(chan struct{}, 1), jobs: jobs{wake: make(chan struct{}, 1)}}
 }
 
 // Rescheduled sets timers for what a hint names, as far as it is due within the horizon: the rest waits in the store
@@ -153,15 +157,20 @@ func (s *Scheduler) Run(ctx context.Context) {
 
 // sleep waits for d, or for ever when d is -1; wakeable, it ends early when a timer is set.
 func (s *Scheduler) sleep(ctx context.Context, d time.Duration, wakeable bool) {
+	wake := s.wake
+	if !wakeable {
+		wake = nil
+	}
+	sleep(ctx, d, wake)
+}
+
+// sleep waits for d, or for ever when d is -1, or until it is woken.
+func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	var after <-chan time.Time
 	if d != -1 {
 		t := time.NewTimer(max(d, 0))
 		defer t.Stop()
 		after = t.C
-	}
-	wake := s.wake
-	if !wakeable {
-		wake = nil
 	}
 	select {
 	case <-ctx.Done():

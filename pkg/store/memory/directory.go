@@ -126,6 +126,9 @@ func (s *Store) SetEndpointStatus(
 		if e.StatusReason = reason; status == webhook.EndpointActive {
 			e.StatusReason = ""
 		}
+		if status == webhook.EndpointActive || status == webhook.EndpointDeleted {
+			s.stopDrops(e, "the endpoint was made "+string(status), now)
+		}
 		e.Version++
 		s.tenants[tenant].version++
 		return nil

@@ -71,6 +71,9 @@ type Store struct {
 	// discarded counts what was rejected on a day and is not kept any more: it made no room.
 	discarded map[tenantDay]int
 	audit     []store.AuditEntry
+	jobs      []*jobRow // in the order in which they began
+	seq       int       // of the delivery stored last
+	ids       webhook.IDSource
 }
 
 var _ store.Store = (*Store)(nil)

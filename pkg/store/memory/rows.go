@@ -56,7 +56,8 @@ func (s *Store) delivery(tenant string, id webhook.ID) (*deliveryRow, error) {
 
 // add stores a new delivery.
 func (s *Store) add(d webhook.Delivery, e *endpointRow) *deliveryRow {
-	row := &deliveryRow{Delivery: d, seq: len(s.stored)}
+	s.seq++
+	row := &deliveryRow{Delivery: d, seq: s.seq}
 	s.deliveries[d.ID] = row
 	s.stored = append(s.stored, row)
 	s.live = append(s.live, row)
