@@ -37,6 +37,7 @@ func (b *bundle) examples() map[string]example {
 	d, ended := b.send(), b.send()
 	b.attempt(ended, failed())
 	rejected := "/v1/rejected-events/" + b.reject(b.tenant, []byte("{")).String()
+	job := "/v1/jobs/" + b.replay(ended.endpoint, nil).id()
 	return map[string]example{
 		"listRejectedEvents":   {"/v1/rejected-events", nil, false},
 		"getRejectedEvent":     {rejected, nil, false},
@@ -44,6 +45,16 @@ func (b *bundle) examples() map[string]example {
 		"dryRun":               {"/v1/subscriptions/dry-run", map[string]any{"types": []string{"order.*"}, "last": 5}, false},
 		"listEvents":           {"/v1/events?type=order.paid", nil, false},
 		"getEvent":             {"/v1/events/" + d.event.String(), nil, false},
+		"createReplay": {"/v1/replays", map[string]any{
+			"endpoint": ended.endpoint, "from": "2020-01-01T00:00:00Z", "states": []string{"failed", "succeeded"},
+			"types": []string{"order.*"}, "filter": "subject LIKE 'order/%'", "per_second": 10,
+		}, false},
+		"replayEvent": {"/v1/events/" + ended.event.String() + "/replay", map[string]any{"endpoint": ended.endpoint}, false},
+		"listJobs":    {"/v1/jobs?kind=replay&state=paused", nil, false},
+		"getJob":      {job, nil, false},
+		"pauseJob":    {job + "/pause", nil, false},
+		"resumeJob":   {job + "/resume", nil, false},
+		"cancelJob":   {job + "/cancel", nil, false},
 		"listDeliveries":       {"/v1/deliveries?state=scheduled", nil, false},
 		"getDelivery":          {"/v1/deliveries/" + ended.delivery.String(), nil, false},
 		"retryDelivery":        {"/v1/deliveries/" + ended.delivery.String() + "/retry", nil, false},
@@ -68,7 +79,7 @@ func (b *bundle) examples() map[string]example {
 		"updateEndpoint": {endpoint, map[string]any{"url": "https://example.com/moved"}, false},
 		"deleteEndpoint": {endpoint, nil, false},
 		"pauseEndpoint":  {endpoint + "/pause", nil, false},
-		"resumeEndpoint": {endpoint + "/resume", nil, false},
+		"resumeEndpoint": {endpoint + "/resume", map[string]any{"held": "release"}, false},
 		"listSecrets":    {endpoint + "/secrets", nil, false},
 		"rotateSecret":   {endpoint + "/secrets/rotate", map[string]any{"kind": "v1a", "overlap": "0s"}, false},
 	}

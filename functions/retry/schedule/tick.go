@@ -37,15 +37,24 @@ func (s *Scheduler) Hold(ctx context.Context, within time.Duration) {
 		if err != nil {
 			return
 		}
-		if job := s.jobs.due(); next.IsZero() || !job.IsZero() && job.Before(next) {
-			next = job
-		}
 		now := s.cfg.Now()
-		if next.IsZero() || next.After(end) || now.After(end) {
+		if job := s.jobs.due(); !job.IsZero() {
+			if job = later(job, now.Add(soonestMax)); next.IsZero() || job.Before(next) { // RunJobs is at it
+				next = job
+			}
+		}
+		if next.IsZero() || next.After(end) {
 			return
 		}
-		s.sleep(ctx, max(next.Sub(now), soonest), true)
+		s.sleep(ctx, next.Sub(now), true)
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // Reconcile moves what is overdue, batch by batch, until nothing is. What it says is said after the commit: when saying
