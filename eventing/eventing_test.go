@@ -31,6 +31,10 @@ func TestTriggersAreTheEdgesOfTheDesign(t *testing.T) {
 		},
 		{Name: "ingest-events", Broker: bus.BrokerEvents, Subscriber: "ingest", Parallelism: 100},
 		{
+			Name: "retry-jobs", Broker: bus.BrokerDeliveries, Subscriber: "retry", Parallelism: 1,
+			Filter: map[string]string{"type": wire.TypeJobs},
+		},
+		{
 			Name: "retry-rescheduled", Broker: bus.BrokerDeliveries, Subscriber: "retry", Parallelism: 20,
 			Filter: map[string]string{"type": wire.TypeRescheduled},
 		},
@@ -96,5 +100,5 @@ func TestEveryTriggerSaysItsWholeDelivery(t *testing.T) {
 		require.NotEmpty(t, m.Spec.Delivery.DeadLetterSink.Ref.Name, file)
 		require.Nil(t, m.Spec.Filters, "%s: the RabbitMQ broker ignores spec.filters, and everything would match", file)
 	}
-	require.Equal(t, 4, found)
+	require.Equal(t, 5, found)
 }

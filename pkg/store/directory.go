@@ -64,8 +64,9 @@ type TenantDirectory interface {
 	// UpdateTenant sets a tenant's name, if Version is still that of the tenant. Errors: ErrNotFound, also for one that is
 	// being deleted; ErrConflict when the version is another.
 	UpdateTenant(ctx context.Context, t Tenant) error
-	// DeleteTenant begins to delete a tenant: from now on its keys are refused and its events are not accepted. Again
-	// changes nothing. Errors: ErrNotFound.
+	// DeleteTenant begins to delete a tenant: from now on its keys are refused and its events are not accepted, and a job
+	// (JobEraseTenant) removes everything of its but the audit log, and at last the tenant, whose id may then be used
+	// again. Again changes nothing, but has a job that failed go on. Errors: ErrNotFound.
 	DeleteTenant(ctx context.Context, id string) error
 }
 

@@ -40,6 +40,8 @@ type Once struct {
 	// Owner is the API key, Key what its Idempotency-Key said.
 	Owner webhook.ID
 	Key   string
+	// Tenant is whose things the request was about; "" for none in particular. The answer goes with the tenant.
+	Tenant string
 	// Request is the SHA-256 of what was asked.
 	Request [32]byte
 	// Response is the answer. The store seals it, for it may hold what is shown only once.

@@ -39,6 +39,8 @@ type Store interface {
 	Notices
 	Directory
 	Browser
+	Jobs
+	JobRunner
 
 	// Now returns the store's clock, by which due times and leases are judged.
 	Now(ctx context.Context) (time.Time, error)
@@ -72,7 +74,8 @@ type Accepter interface {
 	Authenticate(ctx context.Context, hash [32]byte) (APIKey, error)
 	// Reject keeps what came in but could not be accepted, with the reason, at most perDay a tenant and day (UTC, on the
 	// store's clock, which sets RejectedAt); kept is false beyond that. The same ID again is kept once. Texts are cleaned
-	// where the store cannot represent them (U+FFFD for a NUL or a bad byte), for that is often why it was not accepted.
+	// where the store cannot represent them (U+FFFD for a NUL or a bad byte), for that is often why it was not accepted. A
+	// tenant that is not there, or is being deleted, counts as not known.
 	Reject(ctx context.Context, r Rejected, perDay int) (kept bool, err error)
 }
 

@@ -140,7 +140,12 @@ func partition(extension any) (int, error) {
 }
 
 func isHint(eventType string) bool {
-	return eventType == TypeDue || eventType == TypeRescheduled || eventType == TypeOverdue
+	switch eventType {
+	case TypeDue, TypeRescheduled, TypeOverdue, TypeJobs:
+		return true
+	default:
+		return false
+	}
 }
 
 // append writes the data of a hint, the same bytes as encoding/json would, in a quarter of its time: a hint is written

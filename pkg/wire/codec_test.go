@@ -38,6 +38,7 @@ func hints() map[string]wire.Hint {
 			Type: wire.TypeOverdue, Partition: 12,
 			Endpoints: []wire.Endpoint{{endpoint, at}, {delivery, at.Truncate(time.Second)}},
 		},
+		"jobs": {Type: wire.TypeJobs},
 		"both": {
 			Type:       wire.TypeDue,
 			Deliveries: []wire.Due{{delivery, endpoint, 1, at}}, Endpoints: []wire.Endpoint{{endpoint, at}},

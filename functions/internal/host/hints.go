@@ -43,8 +43,8 @@ func newHints(r prometheus.Registerer, log *slog.Logger, now func() time.Time) *
 	h := &hints{
 		named: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "homing_hints_named_total",
-			Help: "Deliveries and endpoints named by hints, by the hint's type and by what became of it; those that failed " +
-				"or were dropped are found by the reconciler.",
+			Help: "Deliveries and endpoints named by hints, and hints that there are jobs, by the hint's type and by what became " +
+				"of it; what those that failed or were dropped name is found by the tick.",
 		}, []string{"type", "result"}),
 		givenUp: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "homing_hints_given_up_total",
@@ -52,7 +52,7 @@ func newHints(r prometheus.Registerer, log *slog.Logger, now func() time.Time) *
 		}, []string{"subscription"}),
 		log: log, now: now, lost: make(map[string]time.Time),
 	}
-	telemetry.Precreate(h.named, []string{wire.TypeDue, wire.TypeRescheduled, wire.TypeOverdue},
+	telemetry.Precreate(h.named, []string{wire.TypeDue, wire.TypeRescheduled, wire.TypeOverdue, wire.TypeJobs},
 		[]string{hintPublished, hintFailed, hintDropped})
 	return h
 }
@@ -106,6 +106,43 @@ func (h *Host) hinter(hintType string) *bus.Hinter {
 	})
 	h.parts = append(h.parts, server.Part{Name: "hints " + hintType, Stop: hinter.Close})
 	return hinter
+}
+
+// jobsHinter returns what says that a job has begun. It never blocks: one hint stands for all that are said while it is
+// under way, and when it fails the tick finds the job.
+func (h *Host) jobsHinter() func() {
+	said := make(chan struct{}, 1)
+	h.parts = append(h.parts, loop("hints "+wire.TypeJobs, func(ctx context.Context) {
+		for {
+			select {
+			case <-said:
+				h.publishJobsHint(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}))
+	return func() {
+		select {
+		case said <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (h *Host) publishJobsHint(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, bus.HintTimeoutDefault)
+	defer cancel()
+	now := h.clock.Now()
+	e, err := wire.Encode(&wire.Hint{Type: wire.TypeJobs}, h.ids.New(now), now)
+	if err == nil {
+		err = h.bus.Publish(ctx, bus.BrokerDeliveries, e)
+	}
+	if err != nil {
+		h.hints.note(wire.TypeJobs, hintFailed, 1, err)
+		return
+	}
+	h.hints.note(wire.TypeJobs, hintPublished, 1, nil)
 }
 
 // publishHints sends hints of a type, each of one partition, and returns once the bus has them all.

@@ -18,7 +18,8 @@ func Manage(h *Host) error {
 	}
 	due := h.hinter(wire.TypeDue)
 	h.manage = api.New(api.Config{
-		Store: h.store, Policy: h.policy, Hint: due.Say, HintEndpoint: due.SayEndpoint, Now: h.clock.Now,
+		Store: h.store, Policy: h.policy, Hint: due.Say, HintEndpoint: due.SayEndpoint, HintJobs: h.jobsHinter(),
+		Now:           h.clock.Now,
 		CheckURL:      func(raw string) error { return checkURL(h.cfg, guard, raw) },
 		SecretOverlap: h.cfg.Security.SecretOverlap, PerMinute: h.cfg.Manage.RequestsPerMinute, Log: h.log,
 		Metrics: api.NewMetrics(h.tel.Registry()),

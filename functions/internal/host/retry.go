@@ -28,17 +28,18 @@ func Retry(h *Host) error {
 	}
 	c := &h.cfg.Retry
 	s := schedule.New(schedule.Config{
-		Store: h.store, Timers: timers, Publish: h.publishHints, Now: h.clock.Past, Policy: h.policy, Interval: c.Tick,
+		Store: h.store, Timers: timers, IDs: &h.ids,
+		Publish: h.publishHints, Now: h.clock.Past, Policy: h.policy, Interval: c.Tick,
 		Batch: c.Batch, PerEndpoint: c.PerEndpoint, HousekeepEvery: c.HousekeepEvery, Drain: drain, Log: h.log,
 		Retention: store.Retention{
 			Events: c.RetentionEvents, Attempts: c.RetentionAttempts, Rejected: c.RetentionRejected,
 			Tallies: c.RetentionStats, Ahead: c.PartitionsAhead,
 		},
 		Failing:        webhook.FailingRule{Window: c.FailingWindow, Attempts: c.FailingAttempts, Below: c.FailingBelow},
-		OperatorTenant: c.OperatorTenant, Announce: h.announce, IDs: &h.ids,
+		OperatorTenant: c.OperatorTenant, Announce: h.announce,
 		Metrics: schedule.NewMetrics(h.tel.Registry()),
 	})
-	h.parts = append(h.parts, loop("timers", s.Run))
+	h.parts = append(h.parts, loop("timers", s.Run), loop("jobs", s.RunJobs))
 	if h.cfg.Mode() == config.ModeKnative {
 		h.subscriptions = append(h.subscriptions, subscription{
 			Subscription: bus.Subscription{
@@ -55,7 +56,14 @@ func Retry(h *Host) error {
 			every(ctx, c.Tick, func(ctx context.Context) { h.tick(ctx, s) })
 		}))
 	}
-	return h.on(config.FunctionRetry, func(string) bus.Handler { return handler(s.Rescheduled) })
+	return h.on(config.FunctionRetry, func(string) bus.Handler {
+		return handler(func(ctx context.Context, hint wire.Hint) error {
+			if hint.Type == wire.TypeJobs {
+				return s.JobsDue(ctx, hint)
+			}
+			return s.Rescheduled(ctx, hint)
+		})
+	})
 }
 
 // maxTicks is how many ticks a process takes at once: each may be held while timers come due.

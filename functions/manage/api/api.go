@@ -38,6 +38,8 @@ type Config struct {
 	// what they are told.
 	Hint         func(due ...wire.Due)
 	HintEndpoint func(endpoints ...wire.Endpoint)
+	// HintJobs says that a job has begun; likewise.
+	HintJobs func()
 	// CheckURL refuses URLs that could never be delivered to; its error is for whoever registers one.
 	CheckURL func(raw string) error
 	// Now is the store's time, as well as this process knows it.
@@ -73,6 +75,8 @@ func New(cfg Config) *API {
 	a.registerDryRun()
 	a.registerEvents()
 	a.registerDeliveries()
+	a.registerReplays()
+	a.registerJobs()
 	a.registerRejected()
 	a.registerAudit()
 	a.registerStats()
@@ -101,6 +105,8 @@ func description() huma.Config {
 		{Name: "Endpoints", Description: "Where events are sent, which ones, and how they are signed."},
 		{Name: "Events", Description: "What was accepted. Sending is ingest's: POST /v1/events with a CloudEvent."},
 		{Name: "Deliveries", Description: "What became of each event for each endpoint, attempt by attempt."},
+		{Name: "Replays", Description: "Sending again what was sent before, and for the first time what was missed."},
+		{Name: "Jobs", Description: "Bulk work: how far it is, and what can be done about it."},
 		{Name: "Rejected events", Description: "What came from a broker and could not be accepted, with the reason."},
 		{Name: "Statistics", Description: "What was accepted, attempted and ended, in buckets of time."},
 		{Name: "Audit", Description: "Every change that was made through this API."},

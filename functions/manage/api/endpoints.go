@@ -65,6 +65,18 @@ type EndpointPath struct {
 	ID webhook.ID `path:"endpoint" format:"uuid" doc:"The endpoint's id."`
 }
 
+// ResumedEndpoint is an endpoint with the job that makes it active, if there is one.
+type ResumedEndpoint struct {
+	Endpoint
+	//nolint:lll // a tag cannot be broken
+	Job *Job `json:"job,omitempty" doc:"What drops the deliveries that are held, and then makes the endpoint active; missing when it is active now."`
+}
+
+type resumedAnswer struct {
+	ETag string `header:"ETag"`
+	Body ResumedEndpoint
+}
+
 type endpointAnswer struct {
 	ETag string `header:"ETag"`
 	Body Endpoint
@@ -144,11 +156,16 @@ func (a *API) registerEndpoints() {
 	}
 	status("pause", http.MethodPost, one+"/pause", "Pause an endpoint",
 		"Nothing is sent to it. Events go on matching it, and are held until it is resumed.", webhook.EndpointPaused)
-	status("resume", http.MethodPost, one+"/resume", "Resume an endpoint",
-		"Also one that was disabled. What was held is sent.", webhook.EndpointActive)
 	status("delete", http.MethodDelete, one, "Delete an endpoint",
 		"For good: what is still to be sent to it is cancelled. What was sent can still be looked at.",
 		webhook.EndpointDeleted)
+	register(a, operation{
+		id: "resumeEndpoint", method: http.MethodPost, path: one + "/resume", tag: tag, scope: write,
+		errors: []int{http.StatusConflict, http.StatusPreconditionFailed}, summary: "Resume an endpoint",
+		description: "Also one that was disabled. What was held is sent, or dropped. It is dropped by a job, while nothing is " +
+			"sent, and the endpoint is active with the end of it; what is accepted from now on is not dropped. To stay " +
+			"paused, cancel the job.",
+	}, a.resumeEndpoint)
 }
 
 // endpoint returns one of the caller's endpoints. Errors: store.ErrNotFound.
@@ -287,4 +304,56 @@ func (a *API) setStatus(
 		}
 	}
 	return a.getEndpoint(ctx, &struct{ EndpointPath }{in.EndpointPath})
+}
+
+type resumeEndpointInput struct {
+	EndpointPath
+	Changing
+	Body *struct {
+		//nolint:lll // a tag cannot be broken
+		Held string `json:"held,omitempty" enum:"release,drop" default:"release" doc:"What becomes of the deliveries that were held until now: release sends them, drop cancels them."`
+	}
+}
+
+const heldDrop = "drop"
+
+func (a *API) resumeEndpoint(ctx context.Context, in *resumeEndpointInput) (*resumedAnswer, error) {
+	change := &changeStatusInput{in.EndpointPath, in.Changing}
+	if in.Body == nil || in.Body.Held != heldDrop {
+		got, err := a.setStatus(ctx, change, "resume", webhook.EndpointActive)
+		if err != nil {
+			return nil, err
+		}
+		return &resumedAnswer{ETag: got.ETag, Body: ResumedEndpoint{Endpoint: got.Body}}, nil
+	}
+	return a.dropHeld(ctx, change)
+}
+
+// dropHeld begins the job that drops what an endpoint holds, unless it is active and holds nothing.
+func (a *API) dropHeld(ctx context.Context, in *changeStatusInput) (*resumedAnswer, error) {
+	e, err := a.endpoint(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.check(e.Version); err != nil {
+		return nil, err
+	}
+	out := &resumedAnswer{ETag: etag(e.Version), Body: ResumedEndpoint{Endpoint: showEndpoint(e)}}
+	if e.Status == webhook.EndpointActive {
+		return out, nil
+	}
+	j := store.Job{
+		ID: a.ids.New(a.cfg.Now()), Tenant: e.Tenant, Kind: store.JobDropHeld, Spec: store.JobSpec{Endpoint: e.ID},
+	}
+	noted, err := a.noted(ctx, audited{action: "endpoint.resume_and_drop", target: e.ID.String(), before: out.Body.Endpoint})
+	if err != nil {
+		return nil, err
+	}
+	if j, err = a.cfg.Store.StartJob(noted, j); err != nil {
+		return nil, explainConflict(err, "the endpoint was deleted or resumed, or too many jobs are under way")
+	}
+	a.cfg.HintJobs()
+	shown := showJob(j)
+	out.Body.Job = &shown
+	return out, nil
 }

@@ -48,6 +48,7 @@ type bundle struct {
 	mu        sync.Mutex
 	hinted    []wire.Due
 	endpoints []wire.Endpoint
+	jobs      int // hints
 	now       func() time.Time
 }
 
@@ -76,6 +77,11 @@ func setup(t *testing.T, change ...func(*api.Config)) *bundle {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.endpoints = append(b.endpoints, endpoints...)
+		},
+		HintJobs: func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.jobs++
 		},
 	}
 	for _, c := range change {

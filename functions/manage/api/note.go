@@ -109,7 +109,7 @@ func request(c *caller, idempotencyKey string, body any) (store.Once, error) {
 	if err != nil {
 		return store.Once{}, fmt.Errorf("api: request: %w", err)
 	}
-	return store.Once{Owner: c.key.ID, Key: idempotencyKey, Request: sha256.Sum256(text)}, nil
+	return store.Once{Owner: c.key.ID, Key: idempotencyKey, Tenant: c.tenant, Request: sha256.Sum256(text)}, nil
 }
 
 // earlier returns what the same request created before. Errors: store.ErrNotFound when there was none, store.ErrInvalid

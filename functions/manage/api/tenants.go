@@ -17,6 +17,7 @@ type Tenant struct {
 	Status    string     `json:"status" enum:"active,deleting" doc:"deleting: its keys are refused."`
 	CreatedAt time.Time  `json:"created_at"`
 	DeletedAt *time.Time `json:"deleted_at,omitempty" doc:"Since when it is being deleted."`
+	Deletion  *Job       `json:"deletion,omitempty" doc:"While it is being deleted: how far that is. Not in lists."`
 }
 
 func showTenant(t store.Tenant) Tenant {
@@ -83,8 +84,9 @@ func (a *API) registerTenants() {
 		id: "deleteTenant", method: http.MethodDelete, path: one, tag: tag, scope: webhook.ScopeAdmin,
 		realm: realmOperator, status: http.StatusAccepted, errors: []int{http.StatusPreconditionFailed},
 		summary: "Delete a tenant",
-		description: "From now on its keys are refused and its events are not accepted; what was accepted before is still " +
-			"delivered. It stays, with the status deleting, and its id cannot be used again.",
+		description: "From now on its keys are refused, its events are not accepted, and nothing is sent. A job removes " +
+			"everything of its but the audit log; it can be seen with the tenant, whose status is deleting meanwhile. Then " +
+			"the tenant is gone, and its id may be used again.",
 	}, a.deleteTenant)
 }
 
@@ -157,7 +159,16 @@ func (a *API) getTenant(ctx context.Context, in *struct{ TenantPath }) (*tenantA
 	if err != nil {
 		return nil, err
 	}
-	return answerTenant(t), nil
+	out := answerTenant(t)
+	if t.DeletedAt.IsZero() {
+		return out, nil
+	}
+	jobs, err := a.cfg.Store.JobPage(ctx, store.JobQuery{Tenant: t.ID, Kind: store.JobEraseTenant, Limit: 1})
+	if err == nil && len(jobs) > 0 {
+		shown := showJob(jobs[0])
+		out.Body.Deletion = &shown
+	}
+	return out, err
 }
 
 func (a *API) updateTenant(ctx context.Context, in *updateTenantInput) (*tenantAnswer, error) {
@@ -202,9 +213,12 @@ func (a *API) deleteTenant(ctx context.Context, in *struct {
 		if err != nil {
 			return nil, err
 		}
-		if err := a.cfg.Store.DeleteTenant(noted, t.ID); err != nil {
-			return nil, err
-		}
+		ctx = noted
 	}
+	// Also when it is being deleted: a job that failed goes on.
+	if err := a.cfg.Store.DeleteTenant(ctx, t.ID); err != nil {
+		return nil, err
+	}
+	a.cfg.HintJobs()
 	return a.getTenant(ctx, &struct{ TenantPath }{in.TenantPath})
 }

@@ -16,6 +16,8 @@ type Metrics struct {
 	reconciled, housekeeping, told                                      *prometheus.CounterVec
 	lateness                                                            prometheus.Histogram
 	live, oldestDue, parked                                             prometheus.Gauge
+	jobFailures                                                         prometheus.Counter
+	jobChunks, jobRows, jobsEnded                                       *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics of retry and registers them, each label value from the start so that rates begin at
@@ -57,10 +59,28 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "homing_retry_parked", Help: "Parked events that wait to be stored, at the last tick.",
 		}),
 	}
+	m.forJobs(f)
 	telemetry.Precreate(m.reconciled, telemetry.Values(webhook.Actions))
 	telemetry.Precreate(m.told, telemetry.Values(store.NoticeKinds))
 	m.housekept(store.Housekept{})
 	return m
+}
+
+// forJobs makes the metrics of jobs.
+func (m *Metrics) forJobs(f promauto.Factory) {
+	m.jobFailures = f.NewCounter(prometheus.CounterOpts{
+		Name: "homing_jobs_failures_total", Help: "Chunks of jobs that went wrong, and are tried again.",
+	})
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return f.NewCounterVec(prometheus.CounterOpts{Name: "homing_jobs_" + name, Help: help}, labels)
+	}
+	m.jobChunks = vec("chunks_total", "Chunks of jobs committed, by kind of job.", "kind")
+	m.jobRows = vec("rows_total", "Rows that jobs changed, by kind of job.", "kind")
+	m.jobsEnded = vec("ended_total", "Jobs that ended, by kind and state.", "kind", "state")
+	kinds := telemetry.Values(store.JobKinds)
+	telemetry.Precreate(m.jobChunks, kinds)
+	telemetry.Precreate(m.jobRows, kinds)
+	telemetry.Precreate(m.jobsEnded, kinds, []string{string(store.JobDone), string(store.JobCancelled)})
 }
 
 func (m *Metrics) housekept(k store.Housekept) {

@@ -31,6 +31,45 @@ type fakeStore struct {
 	err   error
 	asked []store.ReconcileRequest
 	kept  int
+
+	chunks   []store.JobRun // what the next calls of RunJob do
+	jobErr   error          // of the next one
+	jobsRun  int
+	lookedAt []time.Time
+}
+
+// RunJob does the next chunk when it is due: that is, when the one before it said.
+func (f *fakeStore) RunJob(ctx context.Context, _ *webhook.IDSource) (store.JobRun, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lookedAt = append(f.lookedAt, time.Now())
+	if err := errors.Join(ctx.Err(), f.jobErr); err != nil {
+		f.jobErr = nil
+		return store.JobRun{}, err
+	}
+	if len(f.chunks) == 0 {
+		return store.JobRun{}, nil
+	}
+	if next := f.chunks[0].Job.WakeAt; next.After(time.Now()) {
+		return store.JobRun{Next: next}, nil
+	}
+	run := f.chunks[0]
+	f.chunks = f.chunks[1:]
+	if len(f.chunks) > 0 {
+		run.Next = f.chunks[0].Job.WakeAt
+	}
+	f.jobsRun++
+	return run, nil
+}
+
+// chunk is a chunk of a job that is due in a while and makes a delivery.
+func chunk(n byte, in time.Duration) store.JobRun {
+	return store.JobRun{
+		Job: store.Job{
+			ID: webhook.ID{0: 9}, Kind: store.JobReplay, State: store.JobRunning, WakeAt: time.Now().Add(in),
+		},
+		Changed: 1, Due: []store.Due{{ClaimItem: store.ClaimItem{Delivery: webhook.ID{15: n}, Endpoint: webhook.ID{0: 1}}}},
+	}
 }
 
 func (f *fakeStore) Reconcile(ctx context.Context, r store.ReconcileRequest) (store.Reconciled, error) {

@@ -12,10 +12,10 @@ import (
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 
-// Tick fires due timers, reconciles until nothing is overdue, drains what was parked, counts what was recorded, passes
-// notices on, keeps house when it is time, and takes stock. Each part is tried whatever became of the others; what was accepted goes before what was parked, of
-// which there may be more than fits a tick. It is called every Interval, by a PingSource or a ticker; ticks may
-// overlap, be lost and be repeated.
+// Tick fires due timers, reconciles until nothing is overdue, works on jobs that are due, drains what was parked, counts
+// what was recorded, passes notices on, keeps house when it is time, and takes stock. Each part is tried whatever became
+// of the others; what was accepted goes before what was parked, of which there may be more than fits a tick. It is called
+// every Interval, by a PingSource or a ticker; ticks may overlap, be lost and be repeated.
 func (s *Scheduler) Tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Interval)
 	defer cancel()
@@ -24,22 +24,38 @@ func (s *Scheduler) Tick(ctx context.Context) error {
 	if _, err := s.fire(ctx); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, s.Reconcile(ctx), s.drain(ctx), s.tally(ctx), s.Tell(ctx), s.housekeep(ctx),
+	errs = append(errs, s.Reconcile(ctx), s.tickJobs(ctx), s.drain(ctx), s.tally(ctx), s.Tell(ctx), s.housekeep(ctx),
 		s.takeStock(ctx))
 	return errors.Join(errs...)
 }
 
-// Hold goes on firing until ctx ends as long as timers come due within the given time: on Knative the tick's request is
-// held so that the process lives on until they are fired.
+// Hold goes on firing until ctx ends as long as timers come due within the given time, or jobs: on Knative the tick's
+// request is held so that the process lives on until they are fired, and RunJobs has done its work.
 func (s *Scheduler) Hold(ctx context.Context, within time.Duration) {
 	end := s.cfg.Now().Add(within)
 	for ctx.Err() == nil {
 		next, err := s.fire(ctx)
-		if err != nil || next.IsZero() || next.After(end) {
+		if err != nil {
 			return
 		}
-		s.sleep(ctx, next.Sub(s.cfg.Now()), true)
+		now := s.cfg.Now()
+		if job := s.jobs.due(); !job.IsZero() {
+			if job = later(job, now.Add(soonestMax)); next.IsZero() || job.Before(next) { // RunJobs is at it
+				next = job
+			}
+		}
+		if next.IsZero() || next.After(end) {
+			return
+		}
+		s.sleep(ctx, next.Sub(now), true)
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // Reconcile moves what is overdue, batch by batch, until nothing is. What it says is said after the commit: when saying

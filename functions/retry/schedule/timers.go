@@ -18,6 +18,7 @@ import (
 type Store interface {
 	store.Reconciler
 	store.Housekeeper
+	store.JobRunner
 	store.Notices
 	// Tally is that of store.Statistics.
 	Tally(ctx context.Context, r store.TallyRequest) (store.Tallied, error)
@@ -29,6 +30,8 @@ type Store interface {
 type Config struct {
 	Store  Store
 	Timers timer.Timer
+	// IDs makes the ids of operational events, and of what jobs make.
+	IDs *webhook.IDSource
 	// Publish sends hints of a type and returns once the bus has them all.
 	Publish func(ctx context.Context, hintType string, due []wire.Due, endpoints []wire.Endpoint) error
 	// Now is a moment that the store's clock has just passed, as well as this process knows it: a hint that is out before
@@ -53,8 +56,6 @@ type Config struct {
 	OperatorTenant string
 	// Announce publishes an operational event on the bus, best effort; nil: nowhere.
 	Announce func(ctx context.Context, e *webhook.Event)
-	// IDs makes the ids of operational events.
-	IDs     *webhook.IDSource
 	Log     *slog.Logger
 	Metrics *Metrics
 }
@@ -78,6 +79,7 @@ type Scheduler struct {
 
 	reach reachability
 	house house
+	jobs  jobs
 }
 
 // New makes a Scheduler.
@@ -86,7 +88,7 @@ func New(cfg Config) *Scheduler {
 	cfg.Batch = cmp.Or(cfg.Batch, 1000)
 	cfg.PerEndpoint = cmp.Or(cfg.PerEndpoint, 100)
 	cfg.HousekeepEvery = cmp.Or(cfg.HousekeepEvery, time.Hour)
-	return &Scheduler{cfg: cfg, wake: make(chan struct{}, 1)}
+	return &Scheduler{cfg: cfg, wake: make(chan struct{}, 1), jobs: jobs{wake: make(chan struct{}, 1)}}
 }
 
 // Rescheduled sets timers for what a hint names, as far as it is due within the horizon: the rest waits in the store
@@ -170,15 +172,20 @@ func (s *Scheduler) Run(ctx context.Context) {
 
 // sleep waits for d, or for ever when d is -1; wakeable, it ends early when a timer is set.
 func (s *Scheduler) sleep(ctx context.Context, d time.Duration, wakeable bool) {
+	wake := s.wake
+	if !wakeable {
+		wake = nil
+	}
+	sleep(ctx, d, wake)
+}
+
+// sleep waits for d, or for ever when d is -1, or until it is woken.
+func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	var after <-chan time.Time
 	if d != -1 {
 		t := time.NewTimer(max(d, 0))
 		defer t.Stop()
 		after = t.C
-	}
-	wake := s.wake
-	if !wakeable {
-		wake = nil
 	}
 	select {
 	case <-ctx.Done():

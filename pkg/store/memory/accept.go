@@ -139,6 +139,9 @@ func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (store.APIKey, 
 // Reject implements store.Accepter.
 func (s *Store) Reject(ctx context.Context, r store.Rejected, perDay int) (bool, error) {
 	return run(ctx, s, "reject", func(now time.Time) (bool, error) {
+		if s.tenant(r.Tenant) == nil {
+			r.Tenant = ""
+		}
 		today := s.discarded[tenantDay{r.Tenant, now.Truncate(24 * time.Hour)}]
 		for i := range s.rejected {
 			old := &s.rejected[i]
@@ -154,7 +157,7 @@ func (s *Store) Reject(ctx context.Context, r store.Rejected, perDay int) (bool,
 		}
 		r = cloneRejected(r)
 		r.RejectedAt = now
-		r.Tenant, r.Reason, r.Detail = clean(r.Tenant), clean(r.Reason), clean(r.Detail)
+		r.Reason, r.Detail = clean(r.Reason), clean(r.Detail)
 		headers := make(map[string]string, len(r.Headers))
 		for name, value := range r.Headers {
 			headers[clean(name)] = clean(value)

@@ -136,6 +136,9 @@ func (s *Store) SetEndpointStatus(
 		if was != status && status == webhook.EndpointDisabled {
 			s.tellDisabled(e, now)
 		}
+		if status == webhook.EndpointActive || status == webhook.EndpointDeleted {
+			s.stopDrops(e, "the endpoint was made "+string(status), now)
+		}
 		e.Version++
 		s.tenants[tenant].version++
 		return nil

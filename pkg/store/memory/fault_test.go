@@ -43,10 +43,12 @@ func fill(t *testing.T, s store.Store, ids *webhook.IDSource) []webhook.ID {
 	require.NoError(t, s.CreateTenant(t.Context(), "a"))
 	e := webhook.Endpoint{ID: ids.New(now), Tenant: "a", URL: "https://receiver.example"}
 	require.NoError(t, s.CreateEndpoint(t.Context(), e, nil))
+	subs, err := s.Subscriptions(t.Context(), "a")
+	require.NoError(t, err)
 	var out []webhook.ID
 	for _, id := range []string{"1", "2"} {
 		n := store.NewEvent{
-			Event: webhook.Event{ID: ids.New(now), Tenant: "a", Source: "/s", CEID: id, Type: "t"}, ConfigVersion: 2,
+			Event: webhook.Event{ID: ids.New(now), Tenant: "a", Source: "/s", CEID: id, Type: "t"}, ConfigVersion: subs.Version,
 			Key:        webhook.IdentityKey("a", "/s", id),
 			Deliveries: []store.NewDelivery{{ID: ids.New(now), Endpoint: e.ID, Lifetime: time.Hour, Lease: time.Minute}},
 		}

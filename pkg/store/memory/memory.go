@@ -72,6 +72,9 @@ type Store struct {
 	discarded map[tenantDay]int
 	insight
 	audit []store.AuditEntry
+	jobs  []*jobRow // in the order in which they began
+	seq   int       // of the delivery stored last
+	ids   webhook.IDSource
 }
 
 var _ store.Store = (*Store)(nil)

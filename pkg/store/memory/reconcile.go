@@ -138,6 +138,9 @@ func (s *Store) Housekeep(ctx context.Context, r store.Retention) (store.Houseke
 		for _, e := range s.created {
 			e.secrets = slices.DeleteFunc(e.secrets, func(s webhook.Secret) bool { return spent(s, now) })
 		}
+		s.jobs = slices.DeleteFunc(s.jobs, func(j *jobRow) bool {
+			return !j.FinishedAt.IsZero() && !j.FinishedAt.After(now.Add(-store.JobKept))
+		})
 		for key := range s.answers {
 			if s.answer(key.owner, key.key, now) == nil {
 				delete(s.answers, key)

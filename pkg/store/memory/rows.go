@@ -64,7 +64,8 @@ func (s *Store) delivery(tenant string, id webhook.ID) (*deliveryRow, error) {
 
 // add stores a new delivery.
 func (s *Store) add(d webhook.Delivery, e *endpointRow) *deliveryRow {
-	row := &deliveryRow{Delivery: d, seq: len(s.stored), recordedAt: map[int]time.Time{}}
+	s.seq++
+	row := &deliveryRow{Delivery: d, seq: s.seq, recordedAt: map[int]time.Time{}}
 	s.deliveries[d.ID] = row
 	s.stored = append(s.stored, row)
 	s.live = append(s.live, row)

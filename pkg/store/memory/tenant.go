@@ -45,7 +45,10 @@ func (s *Store) AddTenant(ctx context.Context, t store.Tenant) error {
 		case s.tenants[t.ID] != nil:
 			return store.ErrConflict
 		}
-		s.tenants[t.ID] = &tenantRow{Tenant: store.Tenant{ID: t.ID, Name: t.Name, Version: 1, CreatedAt: now}, version: 1}
+		// Its version is later than any of a tenant with that id before, for somebody may remember one.
+		s.tenants[t.ID] = &tenantRow{
+			Tenant: store.Tenant{ID: t.ID, Name: t.Name, Version: 1, CreatedAt: now}, version: now.UnixMicro(),
+		}
 		return nil
 	})
 }
@@ -119,6 +122,7 @@ func (s *Store) DeleteTenant(ctx context.Context, id string) error {
 			row.Version++
 			row.version++
 		}
+		s.startErasure(id, creator(ctx), now)
 		return nil
 	})
 }

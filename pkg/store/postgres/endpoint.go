@@ -162,6 +162,12 @@ func (s *Store) SetEndpointStatus(
 	}
 	return s.run(ctx, "set endpoint status", func(ctx context.Context) error {
 		return s.change(ctx, func(tx pgx.Tx) error {
+			// Jobs before endpoints, as RunJob locks them.
+			if status == webhook.EndpointActive || status == webhook.EndpointDeleted {
+				if _, err := tx.Exec(ctx, stopDropsSQL, id, tenant, "the endpoint was made "+string(status)); err != nil {
+					return err
+				}
+			}
 			if status == webhook.EndpointDisabled {
 				if _, err := tx.Exec(ctx, noticeDisabledSQL, id, tenant, reason); err != nil {
 					return err

@@ -49,7 +49,7 @@ func (s *Store) addOnce(ctx context.Context, tx pgx.Tx, o *store.Once) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSealing, err)
 	}
-	tag, err := tx.Exec(ctx, addOnceSQL, o.Owner, o.Key, o.Request[:], keyID, sealed, store.OnceKept)
+	tag, err := tx.Exec(ctx, addOnceSQL, o.Owner, o.Key, o.Request[:], keyID, sealed, store.OnceKept, o.Tenant)
 	if err == nil && tag.RowsAffected() == 0 {
 		return store.ErrConflict
 	}
@@ -62,7 +62,8 @@ func (s *Store) Answered(ctx context.Context, owner webhook.ID, key string) (sto
 	err := s.run(ctx, "answered", func(ctx context.Context) error {
 		var request, sealed []byte
 		var keyID string
-		if err := s.pool.QueryRow(ctx, onceSQL, owner, key, store.OnceKept).Scan(&request, &keyID, &sealed); err != nil {
+		err := s.pool.QueryRow(ctx, onceSQL, owner, key, store.OnceKept).Scan(&request, &keyID, &sealed, &o.Tenant)
+		if err != nil {
 			return err
 		}
 		copy(o.Request[:], request)

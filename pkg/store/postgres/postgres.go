@@ -60,6 +60,7 @@ type Store struct {
 	options Options
 	policy  webhook.Policy
 	targets *targetCache
+	ids     webhook.IDSource // of the jobs that a change begins by itself
 }
 
 var _ store.Store = (*Store)(nil)

@@ -87,6 +87,8 @@ var (
 	dropTalliesSQL string
 	//go:embed queries/housekeep_health.sql
 	dropHealthSQL string
+	//go:embed queries/housekeep_jobs.sql
+	dropJobsSQL string
 	//go:embed queries/stats.sql
 	statsSQL string
 
@@ -175,6 +177,51 @@ var (
 	addAuditSQL string
 	//go:embed queries/audit_list.sql
 	auditSQL string
+
+	//go:embed queries/job_add.sql
+	addJobSQL string
+	//go:embed queries/job_check.sql
+	checkJobSQL string
+	//go:embed queries/job_under_way.sql
+	underWaySQL string
+	//go:embed queries/job_get.sql
+	jobSQL string
+	//go:embed queries/job_list.sql
+	jobPageSQL string
+	//go:embed queries/job_dropping.sql
+	droppingJobSQL string
+	//go:embed queries/job_set_state.sql
+	setJobStateSQL string
+	//go:embed queries/job_stop_drops.sql
+	stopDropsSQL string
+	//go:embed queries/job_erase.sql
+	eraseJobSQL string
+	//go:embed queries/job_next.sql
+	nextJobSQL string
+	//go:embed queries/job_claim.sql
+	claimJobSQL string
+	//go:embed queries/job_progress.sql
+	jobProgressSQL string
+	//go:embed queries/job_failed.sql
+	jobFailedSQL string
+	//go:embed queries/job_replay_walk.sql
+	replayWalkSQL string
+	//go:embed queries/job_missing_walk.sql
+	missingWalkSQL string
+	//go:embed queries/job_copy_events.sql
+	copyEventsSQL string
+	//go:embed queries/job_add_deliveries.sql
+	addDeliveriesSQL string
+	//go:embed queries/job_endpoints.sql
+	jobEndpointsSQL string
+	//go:embed queries/job_count_held.sql
+	countHeldSQL string
+	//go:embed queries/job_drop_held.sql
+	dropHeldSQL string
+	//go:embed queries/job_resume_endpoint.sql
+	resumeEndpointSQL string
+	//go:embed queries/job_close_endpoints.sql
+	closeEndpointsSQL string
 )
 
 var (

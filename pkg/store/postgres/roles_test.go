@@ -112,6 +112,58 @@ func TestRoleOfManageCanDoItsOwn(t *testing.T) {
 	require.NoError(t, manage.DeleteTenant(b.ctx, "other"))
 }
 
+// TestRolesCanWorkOnJobs begins each kind of job in the role of manage, and does it in that of retry.
+func TestRolesCanWorkOnJobs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	manage, retry := b.as("homing_manage"), b.as("homing_retry")
+	e := manage.endpoint()
+	b.many(3, e)
+	b.exec("UPDATE deliveries SET state = 'exhausted', reason = 'schedule', wake_at = NULL")
+	start := func(kind store.JobKind, spec store.JobSpec) store.Job {
+		j, err := manage.StartJob(b.ctx, store.Job{ID: b.ids.New(time.Now()), Tenant: b.tenant, Kind: kind, Spec: spec})
+		require.NoError(t, err)
+		return j
+	}
+	do := func(want int) {
+		run, err := retry.RunJob(b.ctx, b.ids)
+		require.NoError(t, err)
+		require.Equal(t, want, run.Changed)
+		require.Equal(t, store.JobDone, run.Job.State)
+	}
+	spec := store.JobSpec{Endpoint: e.ID}
+	preview, err := manage.PreviewReplay(b.ctx, b.tenant, spec)
+	require.NoError(t, err)
+	require.Equal(t, 3, preview.Matched)
+	start(store.JobReplay, spec)
+	do(3)
+	missing := store.JobSpec{Endpoint: e.ID, Missing: true}
+	_, err = manage.PreviewReplay(b.ctx, b.tenant, missing)
+	require.NoError(t, err)
+	j := start(store.JobReplay, missing)
+	for _, s := range []store.JobState{store.JobPaused, store.JobRunning} {
+		_, err = manage.SetJobState(b.ctx, b.tenant, j.ID, s)
+		require.NoError(t, err)
+	}
+	do(0)
+	require.NoError(t, manage.SetEndpointStatus(b.ctx, b.tenant, e.ID, webhook.EndpointPaused, ""))
+	start(store.JobDropHeld, spec)
+	do(3)
+	_, err = manage.JobPage(b.ctx, store.JobQuery{Tenant: b.tenant, Limit: 10})
+	require.NoError(t, err)
+	_, err = retry.Housekeep(b.ctx, store.Retention{Events: time.Hour * 2000, Attempts: time.Hour * 2000})
+	require.NoError(t, err)
+
+	// It may erase what is being deleted and nothing else.
+	for _, erase := range []string{
+		"SELECT erase_deliveries('acme', NULL, 1, 1)", "SELECT erase_events('acme', NULL, 1, 1)",
+		"SELECT erase_rest('acme', 1)",
+	} {
+		_, err = retry.pool.Exec(b.ctx, erase)
+		require.True(t, hasCode(err, "22023"), "%s: %v", erase, err)
+	}
+}
+
 func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -122,6 +174,7 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 			"UPDATE tenants SET config_version = 1", "SELECT drop_partition('events', now() - interval '30 days')",
 			"SELECT outcome FROM attempts", "UPDATE api_keys SET scopes = '{admin}'", "SELECT before FROM audit_log",
 			"INSERT INTO audit_log (id) VALUES (gen_random_uuid())", "SELECT response FROM idempotency_keys",
+			"SELECT id FROM jobs", "SELECT erase_deliveries('acme', NULL, 1, 1)",
 		},
 		"homing_deliver": {
 			"INSERT INTO events SELECT * FROM events", "INSERT INTO deliveries SELECT * FROM deliveries",
@@ -129,17 +182,23 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 			"UPDATE endpoint_secrets SET sealed = ''", "SELECT hash FROM api_keys", "UPDATE events SET data = NULL",
 			"SELECT make_partitions(now(), now())", "UPDATE deliveries SET endpoint_id = event_id",
 			"SELECT at FROM audit_log", "SELECT owner FROM idempotency_keys", "UPDATE api_keys SET last_used_at = now()",
+			"SELECT id FROM jobs", "SELECT erase_events('acme', NULL, 1, 1)",
 		},
 		"homing_retry": {
 			"SELECT sealed FROM endpoint_secrets", "SELECT headers FROM endpoints", "SELECT data FROM events",
 			"DELETE FROM deliveries", "DELETE FROM events", "UPDATE endpoints SET url = 'https://evil.example'",
 			"DELETE FROM attempts", "DROP TABLE events", "SELECT response FROM idempotency_keys", "DELETE FROM audit_log",
+			"DELETE FROM tenants", "DELETE FROM endpoints", "UPDATE tenants SET deleted_at = now()", "SELECT trace_parent FROM events",
+			"INSERT INTO jobs SELECT * FROM jobs", "UPDATE jobs SET tenant = 'x'", "UPDATE jobs SET spec = '{}'",
+			"SELECT require_deleted('acme')", "SELECT before FROM audit_log",
 		},
 		"homing_manage": {
 			"DELETE FROM events", "DELETE FROM deliveries", "UPDATE events SET data = NULL", "DELETE FROM attempts",
 			"SELECT drop_partition('events', now() - interval '30 days')", "SELECT grant_to_roles()",
 			"UPDATE attempts SET outcome = 'success'", "UPDATE audit_log SET after = NULL", "DELETE FROM audit_log",
 			"DELETE FROM idempotency_keys", "DELETE FROM tenants", "DELETE FROM api_keys", "TRUNCATE audit_log",
+			"DELETE FROM jobs", "UPDATE jobs SET tenant = 'x'", "SELECT erase_rest('acme', 500)",
+			"SELECT copy_events('{}', '{}', 'acme', now(), 1)",
 		},
 	} {
 		t.Run(role, func(t *testing.T) {

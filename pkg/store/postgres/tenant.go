@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -101,10 +102,11 @@ func (s *Store) UpdateTenant(ctx context.Context, t store.Tenant) error {
 func (s *Store) DeleteTenant(ctx context.Context, id string) error {
 	return s.run(ctx, "delete tenant", func(ctx context.Context) error {
 		return s.change(ctx, func(tx pgx.Tx) error {
-			tag, err := tx.Exec(ctx, deleteTenantSQL, id)
-			if err == nil && tag.RowsAffected() == 0 {
-				return store.ErrNotFound
+			var now time.Time
+			if err := tx.QueryRow(ctx, deleteTenantSQL, id).Scan(&now); err != nil {
+				return err // no row: not found
 			}
+			_, err := tx.Exec(ctx, eraseJobSQL, s.ids.New(now), id, creator(ctx))
 			return err
 		})
 	})

@@ -55,6 +55,8 @@ func Run(t *testing.T, open Open) {
 		{"Reconcile", reconcileTests},
 		{"Wake", wakeTests},
 		{"Browse", browseTests},
+		{"Jobs", jobTests},
+		{"Erase", eraseTests},
 		{"Housekeep", housekeepTests},
 		{"Insight", insightTests},
 		{"Notices", noticesTests},

@@ -16,10 +16,11 @@ import (
 func CheckInvariants(tb testing.TB, s store.Store) {
 	tb.Helper()
 	ctx := context.WithoutCancel(tb.Context())
-	tenants, err := s.Tenants(ctx)
+	tenants, err := s.TenantPage(ctx, "", 1000)
 	require.NoError(tb, err)
 	live := 0
-	for _, tenant := range tenants {
+	for _, t := range tenants {
+		tenant := t.ID
 		for i, d := range allDeliveries(tb, s, tenant) {
 			checkDelivery(tb, &d)
 			if !d.State.Terminal() {
@@ -109,6 +110,6 @@ func checkEvent(tb testing.TB, v *store.DeliveryView) {
 	require.Equal(tb, d.Event, e.ID)
 	require.Equal(tb, d.Tenant, e.Tenant)
 	require.Equal(tb, e.ID.Time(), d.ID.Time(), "%s: a delivery's id has its event's millisecond", d.ID)
-	require.Equal(tb, d.ReplayOf.IsZero(), e.Origin.IsZero(), "%s: a replay's event has an origin", d.ID)
+	require.True(tb, d.ReplayOf.IsZero() || !e.Origin.IsZero(), "%s: a replay's event has an origin", d.ID)
 	require.False(tb, e.AcceptedAt.IsZero(), "%s: its event was accepted at a time", d.ID)
 }

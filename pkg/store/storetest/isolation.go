@@ -23,6 +23,8 @@ func answersNotFound(t *testing.T, b *bundle) {
 	n := b.event(e)
 	d := b.store(n)[0]
 	ended := b.succeed(b.to(e).ID)
+	job := b.start(store.JobReplay, store.JobSpec{Endpoint: e.ID}, 1)
+	e, d, ended = b.stored(e.ID), b.view(d.ID).Delivery, b.view(ended.ID).Delivery
 	stranger := b.newTenant()
 	for name, try := range map[string]func() error{
 		"event":     func() error { _, err := b.Store.Event(b.ctx, stranger, n.Event.ID); return err },
@@ -37,6 +39,15 @@ func answersNotFound(t *testing.T, b *bundle) {
 		"secret":    func() error { return b.Store.AddSecret(b.ctx, stranger, b.secret(e.ID), 0) },
 		"update":    func() error { e := e; e.Tenant = stranger; return b.Store.UpdateEndpoint(b.ctx, e) },
 		"health":    func() error { _, err := b.Store.Health(b.ctx, stranger, e.ID); return err },
+		"job":       func() error { _, err := b.Store.Job(b.ctx, stranger, job.ID); return err },
+		"job state": func() error {
+			_, err := b.Store.SetJobState(b.ctx, stranger, job.ID, store.JobCancelled)
+			return err
+		},
+		"replay of a range": func() error {
+			_, err := b.Store.StartJob(b.ctx, b.as(stranger).jobOf(store.JobReplay, store.JobSpec{Endpoint: e.ID}, 0))
+			return err
+		},
 		"status": func() error {
 			return b.Store.SetEndpointStatus(b.ctx, stranger, e.ID, webhook.EndpointDeleted, "")
 		},
@@ -46,6 +57,7 @@ func answersNotFound(t *testing.T, b *bundle) {
 	require.Equal(t, e, b.stored(e.ID))
 	require.Equal(t, d, b.view(d.ID).Delivery)
 	require.Equal(t, ended, b.view(ended.ID).Delivery)
+	require.Equal(t, job, b.job(job.ID))
 	require.Len(t, b.secretIDs(e.ID), 1)
 	_, err := b.Store.Authenticate(b.ctx, key.Hash)
 	require.NoError(t, err)

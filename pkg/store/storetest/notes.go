@@ -25,7 +25,9 @@ var noteTests = []test{
 // note makes a note with an answer and an entry for the audit log.
 func (b *bundle) note() store.Note {
 	return store.Note{
-		Once: &store.Once{Owner: b.id(), Key: token(), Request: [32]byte{1, 2}, Response: []byte("the answer\x00")},
+		Once: &store.Once{
+			Owner: b.id(), Key: token(), Tenant: b.tenant, Request: [32]byte{1, 2}, Response: []byte("the answer\x00"),
+		},
 		Audit: &store.AuditEntry{
 			ID: b.id(), Tenant: b.tenant, Actor: b.id(), ActorName: "ops", Action: "thing.change", Target: token(),
 			Before: json.RawMessage(`{"a":1}`), After: json.RawMessage(`{"a":2}`),
@@ -40,6 +42,7 @@ func (b *bundle) changes() map[string]func(context.Context) error {
 	key, live, again := b.key(), b.to(e), b.to(e)
 	rejected := b.rejected(b.tenant)
 	b.reject(rejected, 10)
+	job := b.start(store.JobReplay, store.JobSpec{Endpoint: e.ID}, 1)
 	return map[string]func(context.Context) error{
 		"create tenant": func(ctx context.Context) error { return b.Store.CreateTenant(ctx, "t-"+token()) },
 		"add tenant":    func(ctx context.Context) error { return b.Store.AddTenant(ctx, store.Tenant{ID: "t-" + token()}) },
@@ -67,6 +70,14 @@ func (b *bundle) changes() map[string]func(context.Context) error {
 		},
 		"discard": func(ctx context.Context) error { return b.Store.DiscardRejected(ctx, b.tenant, rejected.ID) },
 		"cancel":  func(ctx context.Context) error { return b.Store.CancelDelivery(ctx, b.tenant, live.ID) },
+		"start job": func(ctx context.Context) error {
+			_, err := b.Store.StartJob(ctx, b.jobOf(store.JobReplay, store.JobSpec{Endpoint: e.ID}, 0))
+			return err
+		},
+		"set job state": func(ctx context.Context) error {
+			_, err := b.Store.SetJobState(ctx, b.tenant, job.ID, store.JobCancelled)
+			return err
+		},
 	}
 }
 

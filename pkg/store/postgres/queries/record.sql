@@ -38,6 +38,7 @@ WITH clock AS MATERIALIZED (
         AND d.id = ANY ($1::uuid[]) AND d.id >= ($1::uuid[])[1] AND d.id <= ($1::uuid[])[cardinality($1::uuid[])]
         AND d.tenant = ($8::text[])[($9::integer[])[width_bucket(d.id, $1::uuid[])]]
         AND (d.id IN (SELECT id FROM decided)) IS FALSE
+    FOR KEY SHARE OF d -- a row that is being deleted is not there: an attempt without a delivery would stay behind
 ), recorded AS (
     INSERT INTO attempts AS a (delivery_id, attempt_no, outcome, status, started_at, total_us, dns_us, connect_us,
         tls_us, first_byte_us, detail, response_headers, response_body)

@@ -1,0 +1,142 @@
+package schedule_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
+	"github.com/homing-hooks/homing/pkg/wire"
+)
+
+// work runs the work on jobs until the test ends.
+func (b *bundle) work(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.scheduler.RunJobs(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+}
+
+func TestJobs(t *testing.T) {
+	t.Parallel()
+
+	t.Run("GoOnByTheirOwnTimesOnceAHintHasCome", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			b.work(t)
+			b.store.chunks = []store.JobRun{chunk(1, 0), chunk(2, 2*time.Second), chunk(3, 5*time.Second)}
+			start := time.Now()
+			<-time.After(time.Hour)
+			require.Empty(t, b.store.lookedAt, "nobody is asked while nothing is known")
+			require.NoError(t, b.scheduler.JobsDue(t.Context(), wire.Hint{Type: wire.TypeJobs}))
+			<-time.After(time.Hour)
+			require.Equal(t, 3, b.store.jobsRun)
+			got := b.hints()
+			require.Len(t, got, 3)
+			for i, said := range got {
+				require.Equal(t, wire.TypeDue, said.kind)
+				require.Equal(t, byte(i+1), said.due[0].Delivery[15])
+			}
+			require.LessOrEqual(t, len(b.store.lookedAt), 6)
+			require.Positive(t, got[0].at.Sub(start))
+		})
+	})
+
+	t.Run("AreAtTheirPace", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			b.work(t)
+			b.store.chunks = []store.JobRun{chunk(1, 0), chunk(2, 2*time.Second), chunk(3, 5*time.Second)}
+			start := time.Now()
+			require.NoError(t, b.scheduler.JobsDue(t.Context(), wire.Hint{Type: wire.TypeJobs}))
+			<-time.After(time.Minute)
+			got := b.hints()
+			require.Len(t, got, 3)
+			for i, in := range []time.Duration{0, 2 * time.Second, 5 * time.Second} {
+				require.Equal(t, in, got[i].at.Sub(start))
+			}
+		})
+	})
+
+	t.Run("AreFoundByTheTick", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			b.work(t)
+			b.store.chunks = []store.JobRun{chunk(1, 0), chunk(2, time.Second)}
+			require.NoError(t, b.scheduler.Tick(t.Context()))
+			require.Len(t, b.hints(), 1)
+			<-time.After(2 * time.Second)
+			require.Len(t, b.hints(), 2, "and gone on with")
+		})
+	})
+
+	t.Run("KeepATickThatIsHeld", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			b.work(t)
+			b.store.chunks = []store.JobRun{chunk(1, 0), chunk(2, 10*time.Second)}
+			require.NoError(t, b.scheduler.Tick(t.Context()))
+			synctest.Wait()
+			start := time.Now()
+			b.scheduler.Hold(t.Context(), time.Minute)
+			require.Len(t, b.hints(), 2)
+			require.Less(t, time.Since(start), 15*time.Second)
+			b.store.chunks = []store.JobRun{chunk(3, 2*time.Minute)}
+			require.NoError(t, b.scheduler.Tick(t.Context()))
+			synctest.Wait()
+			start = time.Now()
+			b.scheduler.Hold(t.Context(), time.Minute)
+			require.Zero(t, time.Since(start), "not for what the next tick will find")
+		})
+	})
+
+	t.Run("GoOnAfterAChunkThatWentWrong", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			b.work(t)
+			b.store.jobErr = errors.New("a row that cannot be")
+			b.store.chunks = []store.JobRun{chunk(1, 0)}
+			err := b.scheduler.Tick(t.Context())
+			require.ErrorContains(t, err, "a row that cannot be")
+			require.Len(t, b.hints(), 1, "the other jobs do not wait for it")
+			b.store.jobErr = store.ErrUnavailable
+			b.store.chunks = []store.JobRun{chunk(2, 0)}
+			require.NoError(t, b.scheduler.JobsDue(t.Context(), wire.Hint{}))
+			<-time.After(time.Minute)
+			require.Len(t, b.hints(), 2)
+		})
+	})
+
+	t.Run("LoseNothingWithTheirHints", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			b.failed = 1
+			opened := chunk(2, 0)
+			opened.Due, opened.Endpoints = nil, []webhook.ID{{0: 7}}
+			opened.Job.State = store.JobDone
+			b.store.chunks = []store.JobRun{chunk(1, 0), opened}
+			require.NoError(t, b.scheduler.Tick(t.Context()), "the reconciler will find what was not said")
+			got := b.hints()
+			require.Len(t, got, 1)
+			require.Equal(t, webhook.ID{0: 7}, got[0].endpoints[0].Endpoint)
+		})
+	})
+}

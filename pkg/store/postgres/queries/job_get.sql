@@ -1,0 +1,5 @@
+-- $1 id, $2 tenant
+SELECT id, tenant, kind, spec, state, stage, cursor, done, total, total_exact, per_second, error, created_by,
+    wake_at, created_at, updated_at, finished_at
+FROM jobs
+WHERE id = $1 AND tenant = $2;
