@@ -54,6 +54,7 @@ type Endpoint struct {
 	Timeout time.Duration
 	// RatePerSecond bounds the attempts per second; 0 means no bound.
 	RatePerSecond int
+	Consent       Consent
 	Status        EndpointStatus
 	StatusReason  string // why it is not active; "" when active
 	// PausedAt is when the present pause began; zero when not paused.
@@ -65,6 +66,27 @@ type Endpoint struct {
 	// Version grows by one with each change of the endpoint, also when an answer disables it (not with throttling).
 	Version   int64
 	CreatedAt time.Time
+}
+
+// Consent is what an endpoint has answered in the handshake of CloudEvents webhooks (HTTP Webhook 1.0.2, section 4); zero
+// before it has consented.
+type Consent struct {
+	// Origin is the sender that it consented to, sent with each delivery as WebHook-Request-Origin.
+	Origin string
+	// PerMinute bounds the attempts per minute; 0 means no bound.
+	PerMinute int
+	// At is when it consented.
+	At time.Time
+}
+
+// RatePerMinute is how many attempts per minute the endpoint may get: what it was created with, or what it consented to
+// if that is less; 0 means no bound.
+func (e *Endpoint) RatePerMinute() int {
+	own := e.RatePerSecond * 60
+	if own == 0 || e.Consent.PerMinute > 0 && e.Consent.PerMinute < own {
+		return e.Consent.PerMinute
+	}
+	return own
 }
 
 // RunningClock is the endpoint's own clock at now: it stands still while the endpoint is paused. Deliveries expire by

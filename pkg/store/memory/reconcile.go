@@ -137,6 +137,11 @@ func (s *Store) Housekeep(ctx context.Context, r store.Retention) (store.Houseke
 		for _, e := range s.created {
 			e.secrets = slices.DeleteFunc(e.secrets, func(s webhook.Secret) bool { return spent(s, now) })
 		}
+		for hash, k := range s.keys {
+			if k.Kind == store.KeyPortal && !k.ExpiresAt.After(now.Add(-store.PortalKept)) {
+				delete(s.keys, hash)
+			}
+		}
 		for key := range s.answers {
 			if s.answer(key.owner, key.key, now) == nil {
 				delete(s.answers, key)

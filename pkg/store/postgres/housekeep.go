@@ -39,6 +39,9 @@ func (s *Store) Housekeep(ctx context.Context, r store.Retention) (store.Houseke
 	if _, err = s.deleteAll(ctx, dropOnceSQL, store.OnceKept); err != nil {
 		return out, err
 	}
+	if _, err = s.deleteAll(ctx, dropPortalsSQL, store.PortalKept); err != nil {
+		return out, err
+	}
 	_, err = s.deleteAll(ctx, dropSecretsSQL, time.Duration(0))
 	return out, err
 }

@@ -18,7 +18,10 @@ func (s *Store) Subscriptions(ctx context.Context, tenant string) (store.Subscri
 		if err != nil {
 			return err
 		}
-		out.Endpoints, err = s.listEndpoints(ctx, matchEndpointsSQL, tenant)
+		if out.Endpoints, err = s.listEndpoints(ctx, matchEndpointsSQL, tenant); err != nil {
+			return err
+		}
+		out.Schemas, err = s.schemas(ctx, tenant)
 		return err
 	})
 	if err != nil {

@@ -23,6 +23,8 @@ func answersNotFound(t *testing.T, b *bundle) {
 	n := b.event(e)
 	d := b.store(n)[0]
 	ended := b.succeed(b.to(e).ID)
+	b.eventType("order.paid")
+	whole := b.whole("schema")
 	stranger := b.newTenant()
 	for name, try := range map[string]func() error{
 		"event":     func() error { _, err := b.Store.Event(b.ctx, stranger, n.Event.ID); return err },
@@ -32,10 +34,23 @@ func answersNotFound(t *testing.T, b *bundle) {
 		"cancel":    func() error { return b.Store.CancelDelivery(b.ctx, stranger, d.ID) },
 		"retry now": func() error { _, err := b.Store.RetryNow(b.ctx, stranger, d.ID, b.ids); return err },
 		"replay":    func() error { _, err := b.Store.RetryNow(b.ctx, stranger, ended.ID, b.ids); return err },
-		"revoke":    func() error { return b.Store.RevokeKey(b.ctx, stranger, key.ID) },
-		"key":       func() error { _, err := b.Store.Key(b.ctx, stranger, key.ID); return err },
-		"secret":    func() error { return b.Store.AddSecret(b.ctx, stranger, b.secret(e.ID), 0) },
-		"update":    func() error { e := e; e.Tenant = stranger; return b.Store.UpdateEndpoint(b.ctx, e) },
+		"erase":     func() error { _, err := b.Store.ErasePayload(b.ctx, stranger, n.Event.ID); return err },
+		"redrive":   func() error { return b.Store.Redrive(b.ctx, stranger, whole.ID) },
+		"type":      func() error { _, err := b.Store.EventType(b.ctx, stranger, "order.paid"); return err },
+		"no type":   func() error { return b.Store.DeleteEventType(b.ctx, stranger, "order.paid") },
+		"retype": func() error {
+			return b.Store.UpdateEventType(b.ctx, store.EventType{Tenant: stranger, Name: "order.paid", Version: 1})
+		},
+		"test": func() error {
+			test := b.testOf(e.ID)
+			test.Event.Tenant = stranger
+			_, err := b.Store.SendTest(b.ctx, test)
+			return err
+		},
+		"revoke": func() error { return b.Store.RevokeKey(b.ctx, stranger, key.ID) },
+		"key":    func() error { _, err := b.Store.Key(b.ctx, stranger, key.ID); return err },
+		"secret": func() error { return b.Store.AddSecret(b.ctx, stranger, b.secret(e.ID), 0) },
+		"update": func() error { e := e; e.Tenant = stranger; return b.Store.UpdateEndpoint(b.ctx, e) },
 		"status": func() error {
 			return b.Store.SetEndpointStatus(b.ctx, stranger, e.ID, webhook.EndpointDeleted, "")
 		},
