@@ -66,6 +66,9 @@ type Accepter interface {
 	// Subscriptions returns what an event of the tenant is matched with: every endpoint that is not deleted.
 	// Errors: ErrNotFound for an unknown tenant.
 	Subscriptions(ctx context.Context, tenant string) (Subscriptions, error)
+	// ConfigVersion returns the present version of a tenant's configuration, for those who refuse something because of an
+	// earlier one. Errors: ErrNotFound for an unknown tenant.
+	ConfigVersion(ctx context.Context, tenant string) (int64, error)
 	// Authenticate returns the API key with the given SHA-256, and its tenant's present configuration version: creating,
 	// changing or revoking a key or endpoint moves that version on, so that an answer may be kept until Accept says Stale.
 	// Errors: ErrNotFound for an unknown, revoked or expired key, and for one of a tenant that is being deleted. It notes

@@ -138,7 +138,16 @@ func (a *Accepter) Accept(ctx context.Context, events []webhook.Event,
 			}
 		}
 		if err := a.holdToSchemas(events, todo, subs); err != nil {
-			return nil, err
+			// Only the present schema may refuse; of what is written, the write says whether it was that.
+			now, versionErr := a.cfg.Store.ConfigVersion(ctx, events[0].Tenant)
+			if versionErr != nil {
+				return nil, fmt.Errorf("accept: %w", versionErr)
+			}
+			if now == subs.version {
+				return nil, err
+			}
+			stale = subs.version
+			continue
 		}
 		todo, err = a.write(ctx, events, todo, subs, receipts)
 		if err != nil || len(todo) == 0 {

@@ -220,33 +220,6 @@ func (f *BrokerFace) judge(ctx context.Context, e webhook.Event, decoded error) 
 	return receipts[0], nil, nil
 }
 
-// Redrive takes something that was rejected once more, as it came then, and says what became of it: it is an event now,
-// or is rejected anew. It is good to take one twice, for then it is a duplicate. Errors: store.ErrUnavailable.
-func (f *BrokerFace) Redrive(ctx context.Context, r store.Rejected) (store.Redriven, error) {
-	done := store.Redriven{Tenant: r.Tenant, ID: r.ID}
-	events, err := Decode(ctx, Raw{Header: r.Headers, Body: r.Body}, false)
-	var e webhook.Event
-	if err == nil {
-		e = events[0]
-	}
-	if tenant, _ := e.Extensions[TenantAttribute].(string); err == nil && r.Tenant != "" && tenant != r.Tenant {
-		// It was somebody's when it was rejected, and can become nobody else's.
-		done.Reason, done.Detail = rejectTenant, errTenant.Error()
-		return done, nil
-	}
-	receipt, refused, err := f.judge(ctx, e, err)
-	switch {
-	case err != nil:
-		return done, err
-	case refused != nil:
-		f.accepter.cfg.Metrics.rejected.WithLabelValues(refused.reason).Inc()
-		done.Reason, done.Detail = refused.reason, storable(refused.cause.Error())
-	default:
-		done.Event = receipt.ID
-	}
-	return done, nil
-}
-
 var errTenant = fmt.Errorf("the %q extension must name a tenant that exists and that this broker may speak for",
 	TenantAttribute)
 

@@ -45,13 +45,13 @@ func compileSchemas(list []store.EventSchema, onBad func(eventType string, err e
 // holdToSchemas holds the events named by todo to the schemas of their types, and marks those that are to be kept all
 // the same. Errors: ErrSchema.
 func (a *Accepter) holdToSchemas(events []webhook.Event, todo []int, subs *subscriptions) error {
-	if subs.schemas == nil {
-		return nil
-	}
 	var errs []error
 	for _, at := range todo {
 		e := &events[at]
 		e.SchemaError = "" // an earlier version of the configuration may have marked it
+		if subs.schemas == nil {
+			continue
+		}
 		held, ok := subs.schemas[e.Type]
 		if !ok {
 			continue

@@ -11,10 +11,10 @@ import (
 
 // Metrics counts what retry does.
 type Metrics struct {
-	ticks, timersSet, timersFired, timersLost, publishFailures, drained prometheus.Counter
-	reconciled, housekeeping                                            *prometheus.CounterVec
-	lateness                                                            prometheus.Histogram
-	live, oldestDue, parked                                             prometheus.Gauge
+	ticks, timersSet, timersFired, timersLost, publishFailures, drained, redriven prometheus.Counter
+	reconciled, housekeeping                                                      *prometheus.CounterVec
+	lateness                                                                      prometheus.Histogram
+	live, oldestDue, parked                                                       prometheus.Gauge
 }
 
 // NewMetrics makes the metrics of retry and registers them, each label value from the start so that rates begin at
@@ -31,6 +31,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		timersLost:      counter("timers_lost_total", "Timers that could not be set; the reconciler finds their deliveries."),
 		publishFailures: counter("publish_failures_total", "Publications of hints that failed."),
 		drained:         counter("drained_total", "Parked events that were stored or rejected."),
+		redriven:        counter("redriven_total", "Rejected events that were taken again, whatever became of them."),
 		reconciled: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "homing_retry_reconciled_total", Help: "Deliveries that the reconciler moved, by action.",
 		}, []string{"action"}),

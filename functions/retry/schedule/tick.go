@@ -12,7 +12,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 
-// Tick fires due timers, reconciles until nothing is overdue, drains what was parked, keeps house when it is time, and
+// Tick fires due timers, reconciles until nothing is overdue, drains what was parked, takes
+// rejected events again that wait for it, keeps house when it is time, and
 // takes stock. Each part is tried whatever became of the others; what was accepted goes before what was parked, of
 // which there may be more than fits a tick. It is called every Interval, by a PingSource or a ticker; ticks may
 // overlap, be lost and be repeated.
@@ -24,7 +25,7 @@ func (s *Scheduler) Tick(ctx context.Context) error {
 	if _, err := s.fire(ctx); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, s.Reconcile(ctx), s.drain(ctx), s.housekeep(ctx), s.takeStock(ctx))
+	errs = append(errs, s.Reconcile(ctx), s.drain(ctx), s.redrive(ctx), s.housekeep(ctx), s.takeStock(ctx))
 	return errors.Join(errs...)
 }
 
@@ -100,6 +101,18 @@ func (s *Scheduler) drain(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("schedule: drain parked events: %w", err)
+	}
+	return nil
+}
+
+func (s *Scheduler) redrive(ctx context.Context) error {
+	if s.cfg.Redrive == nil {
+		return nil
+	}
+	taken, err := s.cfg.Redrive(ctx)
+	s.cfg.Metrics.redriven.Add(float64(taken))
+	if err != nil {
+		return fmt.Errorf("schedule: redrive rejected events: %w", err)
 	}
 	return nil
 }

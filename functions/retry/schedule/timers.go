@@ -41,7 +41,9 @@ type Config struct {
 	HousekeepEvery time.Duration
 	// Drain stores what was parked while the store was away, and returns how much that was and how much is left, -1 when
 	// that is not known; nil when nothing can be parked.
-	Drain   func(ctx context.Context) (drained, left int, err error)
+	Drain func(ctx context.Context) (drained, left int, err error)
+	// Redrive takes rejected events that wait for it once more, and returns how many that were.
+	Redrive func(ctx context.Context) (taken int, err error)
 	Log     *slog.Logger
 	Metrics *Metrics
 }

@@ -115,6 +115,17 @@ func (s *Store) Subscriptions(ctx context.Context, tenant string) (store.Subscri
 	})
 }
 
+// ConfigVersion implements store.Accepter.
+func (s *Store) ConfigVersion(ctx context.Context, tenant string) (int64, error) {
+	return run(ctx, s, "configversion", func(time.Time) (int64, error) {
+		t := s.tenant(tenant)
+		if t == nil {
+			return 0, store.ErrNotFound
+		}
+		return t.version, nil
+	})
+}
+
 // Authenticate implements store.Accepter.
 func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (store.APIKey, error) {
 	return run(ctx, s, "authenticate", func(now time.Time) (store.APIKey, error) {

@@ -166,8 +166,14 @@ func makesStale(t *testing.T, b *bundle) {
 		}
 		e := b.event()
 		require.NoError(t, change(), name)
+		now, err := b.Store.ConfigVersion(b.ctx, b.tenant)
+		require.NoError(t, err)
+		require.Greater(t, now, e.ConfigVersion)
+		require.Equal(t, b.version(), now)
 		require.Equal(t, store.AcceptStale, b.accept(e)[0].Status, name)
 	}
+	_, err := b.Store.ConfigVersion(b.ctx, "nobody")
+	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
 func keepsSchemaError(t *testing.T, b *bundle) {
