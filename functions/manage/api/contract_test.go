@@ -36,28 +36,46 @@ func (b *bundle) examples() map[string]example {
 	}))
 	d, ended := b.send(), b.send()
 	b.attempt(ended, failed())
+	b.ok("POST", "/v1/event-types", map[string]any{"name": "order.paid"})
+	whole := "/v1/rejected-events/" + b.rejectWhole(b.tenant).String()
+	public := id(b.ok("POST", "/v1/endpoints", map[string]any{"url": "https://example.com/ed", "signing": "v1a"}))
 	rejected := "/v1/rejected-events/" + b.reject(b.tenant, []byte("{")).String()
 	return map[string]example{
-		"listRejectedEvents":   {"/v1/rejected-events", nil, false},
-		"getRejectedEvent":     {rejected, nil, false},
-		"discardRejectedEvent": {rejected, nil, false},
-		"dryRun":               {"/v1/subscriptions/dry-run", map[string]any{"types": []string{"order.*"}, "last": 5}, false},
-		"listEvents":           {"/v1/events?type=order.paid", nil, false},
-		"getEvent":             {"/v1/events/" + d.event.String(), nil, false},
-		"listDeliveries":       {"/v1/deliveries?state=scheduled", nil, false},
-		"getDelivery":          {"/v1/deliveries/" + ended.delivery.String(), nil, false},
-		"retryDelivery":        {"/v1/deliveries/" + ended.delivery.String() + "/retry", nil, false},
-		"cancelDelivery":       {"/v1/deliveries/" + d.delivery.String() + "/cancel", nil, false},
-		"createTenant":         {"/v1/tenants", map[string]any{"id": "new-" + b.tenant, "name": "New"}, true},
-		"listTenants":          {"/v1/tenants", nil, true},
-		"getTenant":            {"/v1/tenants/" + b.tenant, nil, false},
-		"updateTenant":         {"/v1/tenants/" + b.tenant, map[string]any{"name": "Changed"}, true},
-		"deleteTenant":         {"/v1/tenants/" + b.tenant, nil, true},
-		"createKey":            {"/v1/keys", map[string]any{"name": "ci", "scopes": []string{"events:write"}}, false},
-		"listKeys":             {"/v1/keys", nil, false},
-		"getKey":               {"/v1/keys/" + key, nil, false},
-		"revokeKey":            {"/v1/keys/" + key, nil, false},
-		"listAuditLog":         {"/v1/audit-log", nil, false},
+		"createEventType": {"/v1/event-types", map[string]any{
+			"name": "order.sent", "description": "It left.", "schema": map[string]any{"type": "object"},
+			"example": map[string]any{"order": 1}, "schema_policy": "flag", "archived": false,
+		}, false},
+		"listEventTypes":        {"/v1/event-types?search=order&archived=true", nil, false},
+		"getEventType":          {"/v1/event-types/order.paid", nil, false},
+		"updateEventType":       {"/v1/event-types/order.paid", map[string]any{"schema": true, "archived": true}, false},
+		"deleteEventType":       {"/v1/event-types/order.paid", nil, false},
+		"testEndpoint":          {endpoint + "/test", map[string]any{"type": "order.paid", "data": []int{1}}, false},
+		"handshakeEndpoint":     {endpoint + "/handshake", nil, false},
+		"createPortalToken":     {"/v1/portal-tokens", map[string]any{"scopes": []string{"endpoints:read"}, "expires_in": "5m"}, false},
+		"eraseEventPayload":     {"/v1/events/" + d.event.String() + "/payload", nil, false},
+		"redriveRejectedEvent":  {whole + "/redrive", nil, false},
+		"redriveRejectedEvents": {"/v1/rejected-events/redrive", map[string]any{"reason": "schema", "limit": 5}, false},
+		"getPublicKeys":         {"/.well-known/homing/endpoints/" + public + "/jwks.json", nil, false},
+		"listRejectedEvents":    {"/v1/rejected-events", nil, false},
+		"getRejectedEvent":      {rejected, nil, false},
+		"discardRejectedEvent":  {rejected, nil, false},
+		"dryRun":                {"/v1/subscriptions/dry-run", map[string]any{"types": []string{"order.*"}, "last": 5}, false},
+		"listEvents":            {"/v1/events?type=order.paid", nil, false},
+		"getEvent":              {"/v1/events/" + d.event.String(), nil, false},
+		"listDeliveries":        {"/v1/deliveries?state=scheduled", nil, false},
+		"getDelivery":           {"/v1/deliveries/" + ended.delivery.String(), nil, false},
+		"retryDelivery":         {"/v1/deliveries/" + ended.delivery.String() + "/retry", nil, false},
+		"cancelDelivery":        {"/v1/deliveries/" + d.delivery.String() + "/cancel", nil, false},
+		"createTenant":          {"/v1/tenants", map[string]any{"id": "new-" + b.tenant, "name": "New"}, true},
+		"listTenants":           {"/v1/tenants", nil, true},
+		"getTenant":             {"/v1/tenants/" + b.tenant, nil, false},
+		"updateTenant":          {"/v1/tenants/" + b.tenant, map[string]any{"name": "Changed"}, true},
+		"deleteTenant":          {"/v1/tenants/" + b.tenant, nil, true},
+		"createKey":             {"/v1/keys", map[string]any{"name": "ci", "scopes": []string{"events:write"}}, false},
+		"listKeys":              {"/v1/keys", nil, false},
+		"getKey":                {"/v1/keys/" + key, nil, false},
+		"revokeKey":             {"/v1/keys/" + key, nil, false},
+		"listAuditLog":          {"/v1/audit-log", nil, false},
 		"createEndpoint": {"/v1/endpoints", map[string]any{
 			"url": "https://example.com/other", "types": []string{"a", "b.*"}, "filter": "subject = 'x'", "format": "standard",
 			"headers": map[string]string{"X-A": "b"}, "schedule": []string{"0s", "5m"}, "timeout": "10s", "rate_per_second": 5,
@@ -106,6 +124,10 @@ func TestDocument(t *testing.T) {
 
 	requireOpenAPI31(t)
 	for id, op := range b.operations() {
+		if len(op.Security) == 0 {
+			require.Equal(t, "getPublicKeys", id, "for everybody")
+			continue
+		}
 		scopes := op.Security[0]["apiKey"]
 		require.Len(t, scopes, 1, id)
 		require.True(t, webhook.Scope(scopes[0]).Valid(), id)
