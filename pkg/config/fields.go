@@ -216,6 +216,13 @@ type Retry struct {
 type Manage struct {
 	// How many requests a minute one API key may make of one process. 0 means that there is no bound.
 	RequestsPerMinute int `env:"HOMING_API_REQUESTS_PER_MINUTE" envDefault:"1200"`
+	// Whether endpoints are asked for consent when they are created or get another URL, by the handshake of CloudEvents
+	// webhooks (an OPTIONS request): off, not; optional, and what they answer is kept; required, and those that do not
+	// consent are refused. The rate that one allows bounds what it is sent.
+	Handshake Handshake `env:"HOMING_HANDSHAKE" envDefault:"off"`
+	// The DNS name that stands for this installation in the handshake, as WebHook-Request-Origin. Needed unless
+	// HOMING_HANDSHAKE is off; with off it allows handshakes on demand.
+	HandshakeOrigin string `env:"HOMING_HANDSHAKE_ORIGIN"`
 }
 
 // Security holds the keys.

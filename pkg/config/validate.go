@@ -43,10 +43,22 @@ func (c *Config) Validate() error {
 	c.checkDeliver(&k)
 	c.checkPolicy(&k)
 	c.checkRetry(&k)
+	c.checkManage(&k)
 	if len(k.problems) > 0 {
 		return sorted(k.problems)
 	}
 	return nil
+}
+
+// dnsName is a name as DNS has them (RFC 1123, section 2.1).
+var dnsName = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
+
+func (c *Config) checkManage(k *checks) {
+	m := &c.Manage
+	k.that(m.HandshakeOrigin != "" || m.Handshake == HandshakeOff, "HOMING_HANDSHAKE_ORIGIN",
+		"is not set; HOMING_HANDSHAKE=%s needs it", m.Handshake)
+	k.that(m.HandshakeOrigin == "" || len(m.HandshakeOrigin) <= 253 && dnsName.MatchString(m.HandshakeOrigin),
+		"HOMING_HANDSHAKE_ORIGIN", "is %q; it must be a DNS name like webhooks.example.com", bounded(m.HandshakeOrigin))
 }
 
 // queueProxyPorts belong to Knative's queue-proxy, in the same pod.

@@ -40,6 +40,21 @@ func (f *Face) UnmarshalText(b []byte) error {
 	return oneOf(f, b, FacePublic, FaceBroker, FaceBoth)
 }
 
+// Handshake is whether endpoints are asked for consent.
+type Handshake string
+
+// The policies of the handshake.
+const (
+	HandshakeOff      Handshake = "off"
+	HandshakeOptional Handshake = "optional"
+	HandshakeRequired Handshake = "required"
+)
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (h *Handshake) UnmarshalText(b []byte) error {
+	return oneOf(h, b, HandshakeOff, HandshakeOptional, HandshakeRequired)
+}
+
 // LogFormat is how messages are written.
 type LogFormat string
 

@@ -35,6 +35,8 @@ const (
 	keyAttempt     = "Homing-Attempt"
 	keyContentType = "Content-Type"
 	keyUserAgent   = "User-Agent"
+
+	keyRequestOrigin = "Webhook-Request-Origin"
 )
 
 // Request is one attempt to make.
@@ -120,6 +122,9 @@ func (d *Dispatcher) header(ctx context.Context, r *Request, p payload) (http.He
 	w.set(keyTimestamp, signature.Timestamp(r.Now))
 	w.set(keySignature, signatures)
 	w.set(keyAttempt, strconv.Itoa(r.Attempt))
+	if origin := r.Endpoint.Consent.Origin; origin != "" {
+		w.set(keyRequestOrigin, origin)
+	}
 	if r.Replay {
 		w.set(keyReplay, r.Delivery.String())
 	}

@@ -45,6 +45,7 @@ const (
 	KindNotFound        Kind = "not-found"
 	KindMethod          Kind = "method-not-allowed"
 	KindConflict        Kind = "conflict"
+	KindErased          Kind = "erased"
 	KindPrecondition    Kind = "precondition-failed"
 	KindTooLarge        Kind = "too-large"
 	KindMediaType       Kind = "unsupported-media-type"
@@ -72,6 +73,7 @@ var kinds = []struct {
 	{KindNotFound, http.StatusNotFound, "There is no such thing", []error{store.ErrNotFound}},
 	{KindMethod, http.StatusMethodNotAllowed, "That method does not go with that path", []error{ErrMethod}},
 	{KindConflict, http.StatusConflict, "It was changed meanwhile, or exists already", []error{store.ErrConflict}},
+	{KindErased, http.StatusConflict, "The event's payload was erased", []error{store.ErrErased}},
 	{KindPrecondition, http.StatusPreconditionFailed, "It is not in the state that was asked for", []error{
 		ErrPrecondition,
 	}},

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/ed25519"
 	"time"
 
 	"github.com/homing-hooks/homing/pkg/webhook"
@@ -17,6 +18,38 @@ type Tenant struct {
 	CreatedAt time.Time
 	// DeletedAt is since when it is being deleted; zero when it is not.
 	DeletedAt time.Time
+	// SchemaPolicy is that of event types that have none of their own; "" is webhook.SchemaOff.
+	SchemaPolicy webhook.SchemaPolicy
+}
+
+// MaxEventTypes is how many event types a tenant may have.
+const MaxEventTypes = 1000
+
+// EventType is an entry of a tenant's catalogue of event types. Types need no entry to be sent.
+type EventType struct {
+	Tenant string
+	// Name is the CloudEvents type; it never changes.
+	Name string
+	// Description is for people.
+	Description string
+	// Schema is a JSON Schema (2020-12) of the data, Example data of that kind; both are JSON, and nil when there is none.
+	Schema, Example []byte
+	// Policy says what becomes of data that do not satisfy the schema; "": what the tenant's says.
+	Policy webhook.SchemaPolicy
+	// ArchivedAt is since when the type is out of use, which is a note for people; zero when it is in use.
+	ArchivedAt time.Time
+	// Version grows by one with each change.
+	Version   int64
+	CreatedAt time.Time
+}
+
+// EventTypeQuery selects event types of a tenant.
+type EventTypeQuery struct {
+	Tenant   string
+	Search   string // a part of name or description, in any case; "": any
+	Archived bool   // also those that are archived
+	After    string // only later names, for the next page; "": from the first
+	Limit    int    // 1 to 1000
 }
 
 // EndpointQuery selects endpoints of a tenant that are not deleted.
@@ -44,7 +77,27 @@ type Directory interface {
 	TenantDirectory
 	KeyDirectory
 	EndpointDirectory
+	EventTypeDirectory
 	Log
+}
+
+// EventTypeDirectory is the catalogues of event types.
+type EventTypeDirectory interface {
+	// CreateEventType adds a type to a tenant's catalogue. Version and CreatedAt are the store's to set. Errors:
+	// ErrNotFound for an unknown tenant; ErrConflict when the name is there already; ErrInvalid for a policy that there is
+	// not, and beyond MaxEventTypes.
+	CreateEventType(ctx context.Context, t EventType) error
+	// EventType returns one. Errors: ErrNotFound.
+	EventType(ctx context.Context, tenant, name string) (EventType, error)
+	// EventTypePage lists those that a query selects, by their names, byte by byte. Errors: ErrInvalid when the limit is
+	// not 1 to 1000.
+	EventTypePage(ctx context.Context, q EventTypeQuery) ([]EventType, error)
+	// UpdateEventType sets what a type was created with, if Version is still that of the type. Errors: ErrNotFound;
+	// ErrConflict when the version is another; ErrInvalid.
+	UpdateEventType(ctx context.Context, t EventType) error
+	// DeleteEventType removes one from the catalogue. Events of the type are not held to its schema from now on. Errors:
+	// ErrNotFound.
+	DeleteEventType(ctx context.Context, tenant, name string) error
 }
 
 // TenantDirectory is the tenants.
@@ -61,7 +114,7 @@ type TenantDirectory interface {
 	// TenantPage lists tenants by their ids, from the first after one ("": from the beginning), also those that are being
 	// deleted. Errors: ErrInvalid when limit is not 1 to 1000.
 	TenantPage(ctx context.Context, after string, limit int) ([]Tenant, error)
-	// UpdateTenant sets a tenant's name, if Version is still that of the tenant. Errors: ErrNotFound, also for one that is
+	// UpdateTenant sets a tenant's name and schema policy, if Version is still that of the tenant. Errors: ErrNotFound, also for one that is
 	// being deleted; ErrConflict when the version is another.
 	UpdateTenant(ctx context.Context, t Tenant) error
 	// DeleteTenant begins to delete a tenant: from now on its keys are refused and its events are not accepted, and a job
@@ -74,7 +127,9 @@ type TenantDirectory interface {
 type KeyDirectory interface {
 	// CreateKey stores a key's hash. ConfigVersion and the times but ExpiresAt are the store's to set. Without a tenant it
 	// is an operator's key; without scopes it gets webhook.TenantScopes. Errors: ErrNotFound for an unknown tenant, or one
-	// that is being deleted; ErrConflict when the id or the hash exists already; ErrInvalid for an unknown scope.
+	// that is being deleted; ErrConflict when the id or the hash exists already; ErrInvalid for an unknown scope or
+	// kind, and for a portal's key without a tenant or without an end. A portal's key moves no configuration on: nobody can
+	// know it yet.
 	CreateKey(ctx context.Context, k APIKey) error
 	// Key returns a tenant's key, an operator's for the tenant "", also when it is over. ConfigVersion is 0, and Hash is
 	// left out. Errors: ErrNotFound.
@@ -122,6 +177,9 @@ type EndpointDirectory interface {
 	AddSecret(ctx context.Context, tenant string, s webhook.Secret, overlap time.Duration) error
 	// Secrets returns the secrets of an endpoint that have not expired, newest first. Errors: ErrNotFound.
 	Secrets(ctx context.Context, tenant string, endpoint webhook.ID) ([]webhook.Secret, error)
+	// PublicKeys returns the public keys of an endpoint's Ed25519 secrets that have not expired, newest first, whoever's
+	// the endpoint is: they are no secret. Errors: ErrNotFound, also for a deleted endpoint and one without such a key.
+	PublicKeys(ctx context.Context, endpoint webhook.ID) ([]ed25519.PublicKey, error)
 }
 
 // Browser is how people look at deliveries and act on them by hand. What changes something writes the note of its
@@ -136,19 +194,43 @@ type Browser interface {
 	// RetryNow makes a scheduled delivery due at once; of a terminal one it makes a replay: a new delivery, with the event
 	// copied to now (Origin names the first), due at once, with the lifetime of a new one. It returns the delivery to hint
 	// at; its wake time is now, so that the next tick finds it when nobody can hint. Errors: ErrNotFound; ErrConflict
-	// while an attempt is under way, or when the endpoint was deleted.
+	// while an attempt is under way, or when the endpoint was deleted; ErrErased.
 	RetryNow(ctx context.Context, tenant string, id webhook.ID, ids *webhook.IDSource) (Due, error)
 	// CancelDelivery ends a live delivery by hand. Errors: ErrNotFound; ErrConflict when it has ended.
 	CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error
+	// SendTest stores an event with a delivery to one active endpoint, whatever that subscribes to, due at once. It returns
+	// the delivery to hint at; its wake time is now, as with RetryNow. Errors: ErrNotFound; ErrConflict when the endpoint is
+	// not active; ErrInvalid.
+	SendTest(ctx context.Context, t NewTest) (Due, error)
+	// ErasePayload removes the payload of an event, of all copies that replays made of it and of what it was copied from,
+	// and the bodies that their attempts were answered with; the rest stays. What is live of them ends cancelled
+	// (webhook.ReasonErased) in the same transaction: an attempt under way may still finish, and only that. It returns
+	// since when it is erased; again changes nothing. Errors: ErrNotFound.
+	ErasePayload(ctx context.Context, tenant string, event webhook.ID) (time.Time, error)
 	// RejectedEvents lists a tenant's rejected events ("" for those of no known tenant), newest first.
 	RejectedEvents(ctx context.Context, tenant string, limit int) ([]Rejected, error)
 	// RejectedPage lists them by their ids, the newest first, only those older than one (zero: from the newest), without
 	// headers and body. Errors: ErrInvalid when limit is not 1 to 1000.
 	RejectedPage(ctx context.Context, tenant string, before webhook.ID, limit int) ([]Rejected, error)
-	// Rejected returns one. Errors: ErrNotFound.
+	// Rejected returns one, also one that was taken again and has become an event, which the lists leave out. Errors:
+	// ErrNotFound.
 	Rejected(ctx context.Context, tenant string, id webhook.ID) (Rejected, error)
 	// DiscardRejected removes one. Errors: ErrNotFound.
 	DiscardRejected(ctx context.Context, tenant string, id webhook.ID) error
+	// Redrive lets a rejected event be taken again: see [Redriver]. One that waits already is left alone. Errors:
+	// ErrNotFound; ErrConflict when it is not whole, or has become an event.
+	Redrive(ctx context.Context, tenant string, id webhook.ID) error
+	// RedriveAll lets up to limit of a tenant's rejected events with a reason ("": any) be taken again, the oldest first,
+	// and returns how many that are: those that are whole and do not wait yet. Errors: ErrInvalid when limit is not 1 to
+	// 1000.
+	RedriveAll(ctx context.Context, tenant, reason string, limit int) (int, error)
+}
+
+// NewTest is a test event for one endpoint.
+type NewTest struct {
+	// Event and Delivery have ids of the same millisecond, made at the store's present time to within a minute.
+	Event              webhook.Event
+	Delivery, Endpoint webhook.ID
 }
 
 // DeliveryQuery selects deliveries of a tenant.

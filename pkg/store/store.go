@@ -24,6 +24,8 @@ var (
 	// ErrUnavailable: the store cannot be reached or cannot write just now. Try later; nothing was changed, or, when the
 	// connection broke in a commit, it is not known whether it was: every operation may be repeated safely.
 	ErrUnavailable = errors.New("store unavailable")
+	// ErrErased: the event's payload was erased, so it cannot be sent again.
+	ErrErased = errors.New("payload erased")
 	// ErrInvalid: the store cannot represent the value (a NUL in a text, say). Repeating it does not help.
 	ErrInvalid = errors.New("not storable")
 )
@@ -37,6 +39,7 @@ type Store interface {
 	Housekeeper
 	Statistics
 	Notices
+	Redriver
 	Directory
 	Browser
 	Jobs
@@ -67,6 +70,9 @@ type Accepter interface {
 	// Subscriptions returns what an event of the tenant is matched with: every endpoint that is not deleted.
 	// Errors: ErrNotFound for an unknown tenant.
 	Subscriptions(ctx context.Context, tenant string) (Subscriptions, error)
+	// ConfigVersion returns the present version of a tenant's configuration, for those who refuse something because of an
+	// earlier one. Errors: ErrNotFound for an unknown tenant.
+	ConfigVersion(ctx context.Context, tenant string) (int64, error)
 	// Authenticate returns the API key with the given SHA-256, and its tenant's present configuration version: creating,
 	// changing or revoking a key or endpoint moves that version on, so that an answer may be kept until Accept says Stale.
 	// Errors: ErrNotFound for an unknown, revoked or expired key, and for one of a tenant that is being deleted. It notes
@@ -131,12 +137,34 @@ type Subscriptions struct {
 	Tenant    string
 	Version   int64
 	Endpoints []webhook.Endpoint
+	// Schemas are those that events are held to: the policy of none is off, and each is of another type.
+	Schemas []EventSchema
 }
+
+// EventSchema is a schema that the data of events of a type are held to.
+type EventSchema struct {
+	Type   string
+	Schema []byte // a JSON Schema, 2020-12
+	Policy webhook.SchemaPolicy
+}
+
+// KeyKind says what an API key is for.
+type KeyKind string
+
+// The kinds of key.
+const (
+	KeyPlain  KeyKind = "key"    // for programs, until it is revoked
+	KeyPortal KeyKind = "portal" // for a person's session: it always expires, and is forgotten some time after
+)
+
+// PortalKept is how long a portal's key is known after its end, for those who look for it in the audit log.
+const PortalKept = 24 * time.Hour
 
 // APIKey is a key as stored: only its hash is known.
 type APIKey struct {
 	ID            webhook.ID
-	Tenant        string // "": an operator's, which is no tenant's
+	Kind          KeyKind // "": KeyPlain
+	Tenant        string  // "": an operator's, which is no tenant's
 	Name          string
 	Hash          [32]byte
 	Scopes        []webhook.Scope
@@ -149,13 +177,19 @@ type APIKey struct {
 
 // Rejected is something that came in and could not be accepted.
 type Rejected struct {
-	ID         webhook.ID
-	Tenant     string // "" when not known
-	Reason     string // from a small closed set, for metrics
-	Detail     string // for people
-	Headers    map[string]string
-	Body       []byte
+	ID      webhook.ID
+	Tenant  string // "" when not known
+	Reason  string // from a small closed set, for metrics
+	Detail  string // for people
+	Headers map[string]string
+	Body    []byte
+	// Whole says that Headers and Body are all that came, unchanged: only then can it be taken again.
+	Whole      bool
 	RejectedAt time.Time
+	// RedriveAt is since when it waits to be taken again; zero when it does not.
+	RedriveAt time.Time
+	// Event is what it has become, when it was taken again: Headers and Body are not kept any more then.
+	Event webhook.ID
 }
 
 // Claimer is what deliver needs before it sends.
@@ -323,10 +357,30 @@ type Due struct {
 	DueAt time.Time
 }
 
+// Redriver is what retry needs to take rejected events again.
+type Redriver interface {
+	// Redrives returns what waits to be taken again, whole, the longest first. It is good to take one twice: what was
+	// accepted is a duplicate then.
+	Redrives(ctx context.Context, limit int) ([]Rejected, error)
+	// Redriven says what became of one that waited: it is an event now, and is not listed with the rejected ones any more;
+	// or it was rejected anew, and stays with the new reason. One that does not wait any more is left alone.
+	Redriven(ctx context.Context, r Redriven) error
+}
+
+// Redriven is what became of something rejected that was taken again.
+type Redriven struct {
+	Tenant string // whose it was; "" when that was not known
+	ID     webhook.ID
+	Event  webhook.ID // zero: it was rejected anew
+	// Reason and Detail are those of the new rejection.
+	Reason, Detail string
+}
+
 // Housekeeper is what retry needs to keep the store in order.
 type Housekeeper interface {
 	// Housekeep makes partitions ahead, drops those past the retention that hold nothing live, and deletes expired dedupe
-	// keys, rejected events, spent secrets, counts, and notices that were told and counted, in batches. It may be called at any time by any number of processes.
+	// keys, rejected events, spent secrets and keys of portals, counts, and notices that were told and counted, in batches.
+	// It may be called at any time by any number of processes.
 	Housekeep(ctx context.Context, r Retention) (Housekept, error)
 	// Stats returns what the store knows of the work outstanding: cheap enough for every tick.
 	Stats(ctx context.Context) (Stats, error)

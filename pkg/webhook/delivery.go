@@ -34,6 +34,7 @@ const (
 	ReasonInterrupted     Reason = "interrupted"      // its process died again and again while it was attempted
 	ReasonEndpointDeleted Reason = "endpoint_deleted" // the endpoint was deleted
 	ReasonByHand          Reason = "by_hand"          // somebody cancelled it
+	ReasonErased          Reason = "erased"           // the event's payload was erased
 )
 
 // Delivery is one event for one endpoint: the unit of work, of state and of retrying.

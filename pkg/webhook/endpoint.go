@@ -54,6 +54,7 @@ type Endpoint struct {
 	Timeout time.Duration
 	// RatePerSecond bounds the attempts per second; 0 means no bound.
 	RatePerSecond int
+	Consent       Consent
 	Status        EndpointStatus
 	StatusReason  string // why it is not active; "" when active
 	// PausedAt is when the present pause began; zero when not paused.
@@ -65,6 +66,30 @@ type Endpoint struct {
 	// Version grows by one with each change of the endpoint, also when an answer disables it (not with throttling).
 	Version   int64
 	CreatedAt time.Time
+}
+
+// Consent is what an endpoint has answered in the handshake of CloudEvents webhooks (HTTP Webhook 1.0.2, section 4); zero
+// before it has consented.
+type Consent struct {
+	// Origin is the sender that it consented to, sent with each delivery as WebHook-Request-Origin.
+	Origin string
+	// PerMinute bounds the attempts per minute, at least [MinPerMinute]; 0 means no bound.
+	PerMinute int
+	// At is when it consented.
+	At time.Time
+}
+
+// MinPerMinute is the lowest bound that can be kept: rates are counted per second.
+const MinPerMinute = 60
+
+// Rate is how many attempts per second the endpoint may get: RatePerSecond, or what it consented to if that is less; 0
+// means no bound.
+func (e *Endpoint) Rate() int {
+	consented := e.Consent.PerMinute / 60
+	if e.RatePerSecond == 0 || consented > 0 && consented < e.RatePerSecond {
+		return consented
+	}
+	return e.RatePerSecond
 }
 
 // RunningClock is the endpoint's own clock at now: it stands still while the endpoint is paused. Deliveries expire by

@@ -25,7 +25,25 @@ type Event struct {
 	Origin ID
 	// AcceptedAt is when the store committed the event.
 	AcceptedAt time.Time
+	// SchemaError says where the data do not satisfy the schema of their type, when they are kept all the same
+	// ([SchemaFlag]); "" when they do, or when nobody asked.
+	SchemaError string
+	// ErasedAt is since when the payload is gone: then Data is nil, and nothing may be sent. Zero: it is there.
+	ErasedAt time.Time
 }
+
+// SchemaPolicy says what becomes of data that do not satisfy the schema of their event type.
+type SchemaPolicy string
+
+// The policies.
+const (
+	SchemaOff    SchemaPolicy = "off"    // nobody looks
+	SchemaFlag   SchemaPolicy = "flag"   // the event is kept, with a mark
+	SchemaReject SchemaPolicy = "reject" // it is not accepted
+)
+
+// Valid reports whether p is one of the policies.
+func (p SchemaPolicy) Valid() bool { return p == SchemaOff || p == SchemaFlag || p == SchemaReject }
 
 // Trace is a W3C trace context (https://www.w3.org/TR/trace-context/), empty when there is none.
 type Trace struct{ Parent, State string }

@@ -339,6 +339,35 @@ func TestHandle(t *testing.T) {
 	})
 }
 
+// TestAnErasedPayloadIsNotSent erases a payload between the claim and the reading of it.
+func TestAnErasedPayloadIsNotSent(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *attempt.Config) { c.ClaimBytes = 1 })
+	h := b.accept(t, 1, b.endpoint(t))
+	d := b.view(t, h.Deliveries[0].Delivery).Delivery
+	b.note(func() {
+		b.hook = func(op string, p memory.Phase) error {
+			if op != "event" || p != memory.Before {
+				return nil
+			}
+			b.note(func() { b.hook = nil })
+			_, err := b.store.ErasePayload(context.Background(), "acme", d.Event)
+			return err
+		}
+	})
+	require.NoError(t, b.deliverer.Handle(t.Context(), h))
+	eventually(t, "it is on record", func() bool {
+		attempts := b.view(t, d.ID).Attempts
+		return len(attempts) > 0 && attempts[0].Detail != ""
+	})
+	require.Zero(t, b.posts(), "not even an empty body")
+	view := b.view(t, d.ID)
+	require.Equal(t, webhook.StateCancelled, view.Delivery.State)
+	require.Equal(t, webhook.ReasonErased, view.Delivery.Reason)
+	require.Len(t, view.Attempts, 1)
+	require.Equal(t, "the payload was erased", view.Attempts[0].Detail)
+}
+
 func TestSharesHold(t *testing.T) {
 	t.Parallel()
 

@@ -55,7 +55,7 @@ func (d *Deliverer) learn(work []store.Work) {
 	var last *store.Target
 	for i := range work {
 		if t := work[i].Target; t != nil && t != last {
-			d.slots.learn(t.ID, t.Tenant, hostOf(t.URL), t.RatePerSecond)
+			d.slots.learn(t.ID, t.Tenant, hostOf(t.URL), t.Rate())
 			last = t
 		}
 	}

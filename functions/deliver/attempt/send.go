@@ -49,6 +49,9 @@ func (d *Deliverer) send(ctx context.Context, w *store.Work, claimedAt time.Time
 		}
 		defer free()
 	}
+	if w.Event != nil && !w.Event.ErasedAt.IsZero() { // since the claim: the delivery is cancelled by now
+		return notSent(w, at, webhook.OutcomeUnsent, "the payload was erased")
+	}
 	// The lease counts from the claim. One that no longer covers a whole attempt must not begin it: somebody else might
 	// while it lasts.
 	endpoint := &w.Target.Endpoint

@@ -62,7 +62,7 @@ func New(cfg Config) *Accepter {
 	cfg.GroupBytes = cmp.Or(cfg.GroupBytes, 8<<20)
 	cfg.Writers = cmp.Or(cfg.Writers, 1)
 	a := &Accepter{cfg: cfg}
-	a.directory = newDirectory(cfg.Store, a.badEndpoint)
+	a.directory = newDirectory(cfg.Store, a.bad)
 	group := batch.Config[store.NewEvent]{
 		MaxItems: cfg.GroupItems, MaxBytes: cfg.GroupBytes, MaxInFlight: cfg.Writers,
 		Size:    func(e store.NewEvent) int { return len(e.Event.Data) + 512 + 64*len(e.Deliveries) },
@@ -116,7 +116,8 @@ func (a *Accepter) commit(ctx context.Context, events []store.NewEvent) ([]store
 // allowed says whether the sender may send by the tenant's configuration of a version, or a later one (nil: always);
 // events are stored only if that is still the present version. Errors: store.ErrNotFound (no such tenant),
 // store.ErrUnavailable (some may be stored: send all again, they are duplicates then), ErrInvalid (cannot be stored),
-// or what allowed returned.
+// ErrSchema (the data of some do not satisfy the schema of their type, whose policy is to reject them; none is stored,
+// unless the schema changed meanwhile), or what allowed returned.
 func (a *Accepter) Accept(ctx context.Context, events []webhook.Event,
 	allowed func(ctx context.Context, version int64) error,
 ) ([]Receipt, error) {
@@ -135,6 +136,18 @@ func (a *Accepter) Accept(ctx context.Context, events []webhook.Event,
 			if err := allowed(ctx, subs.version); err != nil {
 				return nil, err
 			}
+		}
+		if err := a.holdToSchemas(events, todo, subs); err != nil {
+			// Only the present schema may refuse; of what is written, the write says whether it was that.
+			now, versionErr := a.cfg.Store.ConfigVersion(ctx, events[0].Tenant)
+			if versionErr != nil {
+				return nil, fmt.Errorf("accept: %w", versionErr)
+			}
+			if now == subs.version {
+				return nil, err
+			}
+			stale = subs.version
+			continue
 		}
 		todo, err = a.write(ctx, events, todo, subs, receipts)
 		if err != nil || len(todo) == 0 {
@@ -206,10 +219,9 @@ func (a *Accepter) hint(n *store.NewEvent, acceptedAt time.Time) {
 	a.cfg.Hint(due...)
 }
 
-// badEndpoint reports an endpoint whose subscription cannot be compiled any more: it was valid when it was made, so
-// this is a change of ours. It matches nothing until it is mended.
-func (a *Accepter) badEndpoint(tenant string, endpoint webhook.ID, err error) {
+// bad reports a subscription or schema that cannot be compiled any more: it was valid when it was made, so this is a
+// change of ours. It matches nothing, or nothing is held to it, until it is mended.
+func (a *Accepter) bad(tenant, what string, err error) {
 	a.cfg.Metrics.filterFaults.Inc()
-	a.cfg.Log.Error("endpoint's subscription cannot be used", "tenant", tenant, "endpoint", endpoint.String(),
-		"error", err)
+	a.cfg.Log.Error("a subscription or schema cannot be used", "tenant", tenant, "of", what, "error", err)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ const TenantAttribute = "tenant"
 const (
 	rejectUndecodable = "undecodable"
 	rejectInvalid     = "invalid"
+	rejectSchema      = "schema"
 	rejectTenant      = "tenant"
 	rejectTooLarge    = "too_large"
 )
@@ -169,14 +171,29 @@ func (f *BrokerFace) take(ctx context.Context, e webhook.Event, decoded error, r
 	return nil
 }
 
-// store stores a decoded event, or rejects what can never be stored. Errors: store.ErrUnavailable.
-func (f *BrokerFace) store(ctx context.Context, e webhook.Event, err error, raw Raw) error {
-	if err != nil {
-		return f.reject(ctx, "", rejectUndecodable, err, raw)
+// store stores a decoded event, or rejects what cannot be stored. Errors: store.ErrUnavailable.
+func (f *BrokerFace) store(ctx context.Context, e webhook.Event, decoded error, raw Raw) error {
+	_, refused, err := f.judge(ctx, e, decoded)
+	if err != nil || refused == nil {
+		return err
+	}
+	return f.reject(ctx, refused.tenant, refused.reason, refused.cause, raw)
+}
+
+// refusal is why a brokered event is not accepted, and whose it is, "" where that is not known.
+type refusal struct {
+	tenant, reason string
+	cause          error
+}
+
+// judge stores a decoded event, or says why it cannot be. Errors: store.ErrUnavailable.
+func (f *BrokerFace) judge(ctx context.Context, e webhook.Event, decoded error) (Receipt, *refusal, error) {
+	if decoded != nil {
+		return Receipt{}, &refusal{"", rejectUndecodable, decoded}, nil
 	}
 	tenant, _ := e.Extensions[TenantAttribute].(string)
 	if !f.speaksFor(tenant) {
-		return f.reject(ctx, "", rejectTenant, errTenant, raw)
+		return Receipt{}, &refusal{"", rejectTenant, errTenant}, nil
 	}
 	delete(e.Extensions, TenantAttribute)
 	e.Tenant = tenant
@@ -187,17 +204,20 @@ func (f *BrokerFace) store(ctx context.Context, e webhook.Event, err error, raw 
 		e.Trace = traced // so that attempts hang below it
 	}
 	if err := Validate(&e, 0); err != nil {
-		return f.reject(ctx, tenant, rejectInvalid, err, raw)
+		return Receipt{}, &refusal{tenant, rejectInvalid, err}, nil
 	}
-	_, err = f.accepter.Accept(ctx, []webhook.Event{e}, nil)
+	receipts, err := f.accepter.Accept(ctx, []webhook.Event{e}, nil)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return f.reject(ctx, "", rejectTenant, errTenant, raw)
+		return Receipt{}, &refusal{"", rejectTenant, errTenant}, nil
+	case errors.Is(err, ErrSchema):
+		return Receipt{}, &refusal{tenant, rejectSchema, err}, nil
 	case errors.Is(err, ErrInvalid):
-		return f.reject(ctx, tenant, rejectInvalid, err, raw)
-	default:
-		return err
+		return Receipt{}, &refusal{tenant, rejectInvalid, err}, nil
+	case err != nil:
+		return Receipt{}, nil, err
 	}
+	return receipts[0], nil, nil
 }
 
 var errTenant = fmt.Errorf("the %q extension must name a tenant that exists and that this broker may speak for",
@@ -225,9 +245,10 @@ func (f *BrokerFace) rejectLarge(ctx context.Context, tenant string, header map[
 // reject keeps what cannot be accepted, as long as the day's bound for the tenant allows.
 func (f *BrokerFace) reject(ctx context.Context, tenant, reason string, cause error, raw Raw) error {
 	a := f.accepter
+	headers := storableHeaders(raw.Header)
 	kept, err := a.cfg.Store.Reject(ctx, store.Rejected{
 		ID: f.ids.New(a.cfg.Now()), Tenant: tenant, Reason: reason, Detail: storable(cause.Error()),
-		Headers: storableHeaders(raw.Header), Body: raw.Body,
+		Headers: headers, Body: raw.Body, Whole: reason != rejectTooLarge && maps.Equal(headers, raw.Header),
 	}, a.cfg.RejectedPerDay)
 	if err != nil {
 		return fmt.Errorf("accept: reject: %w", err)
@@ -241,11 +262,17 @@ func (f *BrokerFace) reject(ctx context.Context, tenant, reason string, cause er
 // maxDetail bounds the explanation kept with a rejected event.
 const maxDetail = 500
 
+// maxKeptHeader bounds the headers kept with it: above what any attribute may have when it is percent-encoded, so that
+// what is cut is none that could be accepted later.
+const maxKeptHeader = 4 << 10
+
 // storable makes any text fit for the store: what is rejected may be rejected for just that.
-func storable(s string) string {
+func storable(s string) string { return storableWithin(s, maxDetail) }
+
+func storableWithin(s string, limit int) string {
 	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
-	if len(s) > maxDetail {
-		s = strings.ToValidUTF8(s[:maxDetail], "")
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "")
 	}
 	return s
 }
@@ -253,7 +280,7 @@ func storable(s string) string {
 func storableHeaders(h map[string]string) map[string]string {
 	clean := make(map[string]string, len(h))
 	for name, value := range h {
-		clean[storable(name)] = storable(value)
+		clean[storable(name)] = storableWithin(value, maxKeptHeader)
 	}
 	return clean
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
 // Metrics counts what ingest does.
@@ -20,6 +21,7 @@ type Metrics struct {
 	rejected     *prometheus.CounterVec
 	parked       prometheus.Counter
 	filterFaults prometheus.Counter
+	violations   *prometheus.CounterVec
 }
 
 // The faces, as the label of metrics.
@@ -29,7 +31,7 @@ const (
 )
 
 // rejectReasons is the closed set of reasons for which a brokered event is rejected.
-var rejectReasons = []string{rejectUndecodable, rejectInvalid, rejectTenant, rejectTooLarge}
+var rejectReasons = []string{rejectUndecodable, rejectInvalid, rejectSchema, rejectTenant, rejectTooLarge}
 
 // NewMetrics makes the metrics of ingest and registers them, each label value from the start so that rates begin at
 // zero.
@@ -64,8 +66,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "homing_ingest_parked_total", Help: "Brokered events parked because the store was away.",
 		}),
 		filterFaults: f.NewCounter(prometheus.CounterOpts{
-			Name: "homing_ingest_filter_faults_total", Help: "Filters that could not be compiled or evaluated.",
+			Name: "homing_ingest_filter_faults_total", Help: "Filters or schemas that could not be compiled or evaluated.",
 		}),
+		violations: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "homing_ingest_schema_violations_total",
+			Help: "Events whose data do not satisfy the schema of their type, by what its policy does with them.",
+		}, []string{"policy"}),
 	}
 	for _, s := range []store.AcceptStatus{
 		store.AcceptStored, store.AcceptDuplicate, store.AcceptStale, store.AcceptRefused,
@@ -77,6 +83,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		for _, class := range []string{"2xx", "4xx", "5xx"} {
 			m.requests.WithLabelValues(face, class)
 		}
+	}
+	for _, p := range []webhook.SchemaPolicy{webhook.SchemaFlag, webhook.SchemaReject} {
+		m.violations.WithLabelValues(string(p))
 	}
 	for _, reason := range rejectReasons {
 		m.rejected.WithLabelValues(reason)

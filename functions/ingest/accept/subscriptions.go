@@ -17,13 +17,14 @@ type subscriptions struct {
 	version   int64
 	endpoints []webhook.Endpoint
 	matcher   *filter.Matcher
+	schemas   map[string]heldTo // by event type; nil where nothing is held to one
 }
 
 // directory keeps the compiled subscriptions of tenants. It may be stale at any time: the write compares the version.
 type directory struct {
 	store  store.Accepter
 	flight singleflight.Group
-	onBad  func(tenant string, endpoint webhook.ID, err error)
+	onBad  func(tenant, what string, err error)
 
 	mu      sync.RWMutex
 	tenants map[string]*subscriptions
@@ -32,7 +33,7 @@ type directory struct {
 // maxTenantsKept bounds the memory for tenants that are not active any more; over it, all are forgotten and read again.
 const maxTenantsKept = 10_000
 
-func newDirectory(s store.Accepter, onBad func(string, webhook.ID, error)) *directory {
+func newDirectory(s store.Accepter, onBad func(tenant, what string, err error)) *directory {
 	return &directory{store: s, onBad: onBad, tenants: make(map[string]*subscriptions)}
 }
 
@@ -63,10 +64,13 @@ func (d *directory) read(ctx context.Context, tenant string) (*subscriptions, er
 	matcher, faults := filter.Compile(s.Endpoints)
 	for i, fault := range faults {
 		if fault != nil {
-			d.onBad(tenant, s.Endpoints[i].ID, fault)
+			d.onBad(tenant, "endpoint "+s.Endpoints[i].ID.String(), fault)
 		}
 	}
 	compiled := &subscriptions{version: s.Version, endpoints: s.Endpoints, matcher: matcher}
+	compiled.schemas = compileSchemas(s.Schemas, func(eventType string, err error) {
+		d.onBad(tenant, "event type "+eventType, err)
+	})
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.tenants) >= maxTenantsKept {

@@ -26,11 +26,17 @@ func Retry(h *Host) error {
 	if err != nil {
 		return err
 	}
+	accepter, err := h.accepter()
+	if err != nil {
+		return err
+	}
+	broker := h.brokerFace(accepter)
 	c := &h.cfg.Retry
 	s := schedule.New(schedule.Config{
 		Store: h.store, Timers: timers, IDs: &h.ids,
 		Publish: h.publishHints, Now: h.clock.Past, Policy: h.policy, Interval: c.Tick,
 		Batch: c.Batch, PerEndpoint: c.PerEndpoint, HousekeepEvery: c.HousekeepEvery, Drain: drain, Log: h.log,
+		Redrive: func(ctx context.Context) (int, error) { return broker.Redrive(ctx, h.store, maxRedriven) },
 		Retention: store.Retention{
 			Events: c.RetentionEvents, Attempts: c.RetentionAttempts, Rejected: c.RetentionRejected,
 			Tallies: c.RetentionStats, Ahead: c.PartitionsAhead,
@@ -100,6 +106,9 @@ func (h *Host) tick(ctx context.Context, s *schedule.Scheduler) {
 		h.log.WarnContext(ctx, "a tick fell short; the next one goes on", "error", err)
 	}
 }
+
+// maxRedriven bounds how many rejected events one tick takes again.
+const maxRedriven = 1000
 
 // maxDrained bounds how many parked events one tick stores.
 const maxDrained = 10_000

@@ -42,6 +42,12 @@ type Config struct {
 	HintJobs func()
 	// CheckURL refuses URLs that could never be delivered to; its error is for whoever registers one.
 	CheckURL func(raw string) error
+	// Handshake asks an endpoint for its consent (CloudEvents HTTP webhook 1.0.2, section 4), to that many attempts a minute
+	// where that is not 0. Its error says what the endpoint answered, for whoever registers it. nil: nobody can be asked.
+	Handshake func(ctx context.Context, url string, perMinute int) (webhook.Consent, error)
+	// AskConsent is whether endpoints are asked when they are created or get another URL, NeedConsent whether those that
+	// do not consent are refused.
+	AskConsent, NeedConsent bool
 	// Now is the store's time, as well as this process knows it.
 	Now func() time.Time
 	// SecretOverlap is how long old secrets go on signing after a rotation that names no time.
@@ -79,6 +85,13 @@ func New(cfg Config) *API {
 	a.registerJobs()
 	a.registerRejected()
 	a.registerAudit()
+	a.registerEventTypes()
+	a.registerTest()
+	a.registerHandshake()
+	a.registerPortal()
+	a.registerErase()
+	a.registerRedrive()
+	a.registerWellKnown()
 	a.registerStats()
 	cfg.Metrics.precreate(a.huma.OpenAPI())
 	a.reference = renderReference(a.huma.OpenAPI())
@@ -103,12 +116,14 @@ func description() huma.Config {
 		{Name: "Tenants", Description: "Who owns endpoints and events. For operators."},
 		{Name: "Keys", Description: "The API keys of a tenant, and of operators."},
 		{Name: "Endpoints", Description: "Where events are sent, which ones, and how they are signed."},
+		{Name: "Event types", Description: "The catalogue: what events there are, and what their data look like."},
 		{Name: "Events", Description: "What was accepted. Sending is ingest's: POST /v1/events with a CloudEvent."},
 		{Name: "Deliveries", Description: "What became of each event for each endpoint, attempt by attempt."},
 		{Name: "Replays", Description: "Sending again what was sent before, and for the first time what was missed."},
 		{Name: "Jobs", Description: "Bulk work: how far it is, and what can be done about it."},
 		{Name: "Rejected events", Description: "What came from a broker and could not be accepted, with the reason."},
 		{Name: "Statistics", Description: "What was accepted, attempted and ended, in buckets of time."},
+		{Name: "Public keys", Description: "What receivers verify signatures with. For everybody, without a key."},
 		{Name: "Audit", Description: "Every change that was made through this API."},
 	}
 	return c
@@ -119,7 +134,7 @@ func (a *API) Document() *huma.OpenAPI { return a.huma.OpenAPI() }
 
 // Serves reports whether a path is one of the API's.
 func Serves(path string) bool {
-	return strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/openapi") || path == PathReference
+	return strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, wellKnown) || strings.HasPrefix(path, "/openapi") || path == PathReference
 }
 
 // ServeHTTP answers. Paths that are no routes, and methods that do not go with theirs, get problem documents as well;
@@ -160,6 +175,8 @@ type operation struct {
 	id, method, path, tag, summary, description string
 	scope                                       webhook.Scope
 	realm                                       realm
+	// public is whether everybody may ask, without a key; then there is no scope, and no caller.
+	public bool
 	// status is that of success; 0 means 200.
 	status int
 	// errors are the statuses that it may answer with, besides those that any route may.
@@ -174,10 +191,15 @@ func register[I, O any](a *API, o operation, handle func(context.Context, *I) (*
 		general = append(general, http.StatusBadRequest, http.StatusRequestEntityTooLarge,
 			http.StatusUnsupportedMediaType)
 	}
+	security := []map[string][]string{{scheme: {string(o.scope)}}}
+	if o.public {
+		security = []map[string][]string{}
+		general = []int{http.StatusNotFound, http.StatusTooManyRequests, http.StatusServiceUnavailable}
+	}
 	huma.Register(a.huma, huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag}, Summary: o.summary,
 		Description: o.description, DefaultStatus: o.status, Errors: append(general, o.errors...), MaxBodyBytes: -1,
-		Security: []map[string][]string{{scheme: {string(o.scope)}}},
+		Security: security,
 		Metadata: map[string]any{metadata: o},
 	}, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)

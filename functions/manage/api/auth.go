@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -60,15 +61,21 @@ type ForTenant struct {
 
 // authenticate lets a request through whose API key has the scope of its route, and notes whose things it is about.
 func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
-	_, w := humago.Unwrap(ctx)
+	r, w := humago.Unwrap(ctx)
 	o := ctx.Operation().Metadata[metadata].(operation)
+	if o.public {
+		if retry, ok := a.limit.take(visitor(r.RemoteAddr), w.Header()); !ok {
+			_ = server.WriteError(w, a.tooMany(retry))
+			return
+		}
+		next(ctx)
+		return
+	}
 	c, err := a.identify(ctx.Context(), ctx.Header("Authorization"), ctx.Header(TenantHeader), o)
 	if c != nil {
 		retry, ok := a.limit.take(c.key.ID, w.Header())
 		if !ok && err == nil {
-			err = server.Explain(server.ErrTooMany, server.Problem{
-				Detail: fmt.Sprintf("an API key may make %d requests a minute", a.cfg.PerMinute), RetryAfter: retry,
-			})
+			err = a.tooMany(retry)
 		}
 	}
 	if err != nil {
@@ -77,6 +84,14 @@ func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 	}
 	c.method, c.path = ctx.Method(), pathOf(ctx)
 	next(huma.WithValue(ctx, callerKey{}, c))
+}
+
+// tooMany says that somebody has made too many requests, and in how long the next may come.
+func (a *API) tooMany(retry time.Duration) error {
+	return server.Explain(server.ErrTooMany, server.Problem{
+		Detail:     fmt.Sprintf("an API key, or an address without one, may make %d requests a minute", a.cfg.PerMinute),
+		RetryAfter: retry,
+	})
 }
 
 func pathOf(ctx huma.Context) string {

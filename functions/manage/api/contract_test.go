@@ -36,6 +36,9 @@ func (b *bundle) examples() map[string]example {
 	}))
 	d, ended := b.send(), b.send()
 	b.attempt(ended, failed())
+	b.ok("POST", "/v1/event-types", map[string]any{"name": "order.paid"})
+	whole := "/v1/rejected-events/" + b.rejectWhole(b.tenant).String()
+	public := id(b.ok("POST", "/v1/endpoints", map[string]any{"url": "https://example.com/ed", "signing": "v1a"}))
 	rejected := "/v1/rejected-events/" + b.reject(b.tenant, []byte("{")).String()
 	job := "/v1/jobs/" + b.replay(ended.endpoint, nil).id()
 	return map[string]example{
@@ -71,6 +74,21 @@ func (b *bundle) examples() map[string]example {
 		"getStats":          {"/v1/stats?bucket=5m", nil, false},
 		"getEndpointHealth": {endpoint + "/health", nil, false},
 		"listAuditLog":      {"/v1/audit-log", nil, false},
+		"createEventType": {"/v1/event-types", map[string]any{
+			"name": "order.sent", "description": "It left.", "schema": map[string]any{"type": "object"},
+			"example": map[string]any{"order": 1}, "schema_policy": "flag", "archived": false,
+		}, false},
+		"listEventTypes":        {"/v1/event-types?search=order&archived=true", nil, false},
+		"getEventType":          {"/v1/event-types/order.paid", nil, false},
+		"updateEventType":       {"/v1/event-types/order.paid", map[string]any{"schema": true, "archived": true}, false},
+		"deleteEventType":       {"/v1/event-types/order.paid", nil, false},
+		"testEndpoint":          {endpoint + "/test", map[string]any{"type": "order.paid", "data": []int{1}}, false},
+		"handshakeEndpoint":     {endpoint + "/handshake", nil, false},
+		"createPortalToken":     {"/v1/portal-tokens", map[string]any{"scopes": []string{"endpoints:read"}, "expires_in": "5m"}, false},
+		"eraseEventPayload":     {"/v1/events/" + d.event.String() + "/payload", nil, false},
+		"redriveRejectedEvent":  {whole + "/redrive", nil, false},
+		"redriveRejectedEvents": {"/v1/rejected-events/redrive", map[string]any{"reason": "schema", "limit": 5}, false},
+		"getPublicKeys":         {"/.well-known/homing/endpoints/" + public + "/jwks.json", nil, false},
 		"createEndpoint": {"/v1/endpoints", map[string]any{
 			"url": "https://example.com/other", "types": []string{"a", "b.*"}, "filter": "subject = 'x'", "format": "standard",
 			"headers": map[string]string{"X-A": "b"}, "schedule": []string{"0s", "5m"}, "timeout": "10s", "rate_per_second": 5,
@@ -119,6 +137,10 @@ func TestDocument(t *testing.T) {
 
 	requireOpenAPI31(t)
 	for id, op := range b.operations() {
+		if len(op.Security) == 0 {
+			require.Equal(t, "getPublicKeys", id, "for everybody")
+			continue
+		}
 		scopes := op.Security[0]["apiKey"]
 		require.Len(t, scopes, 1, id)
 		require.True(t, webhook.Scope(scopes[0]).Valid(), id)

@@ -21,7 +21,7 @@ type Delivery struct {
 	Endpoint webhook.ID `json:"endpoint" format:"uuid"`
 	State    string     `json:"state" enum:"scheduled,attempting,succeeded,exhausted,cancelled"`
 	//nolint:lll // a tag cannot be broken
-	Reason   string      `json:"reason,omitempty" doc:"Why it ended without success: schedule (every attempt was made), gated (its turn never came), gone (410), interrupted, endpoint_deleted, by_hand."`
+	Reason   string      `json:"reason,omitempty" doc:"Why it ended without success: schedule (every attempt was made), gated (its turn never came), gone (410), interrupted, endpoint_deleted, by_hand, erased."`
 	Attempts int         `json:"attempts" doc:"How many attempts were begun."`
 	DueAt    *time.Time  `json:"due_at,omitempty" doc:"When the next attempt may be made; missing once it has ended."`
 	ReplayOf *webhook.ID `json:"replay_of,omitempty" format:"uuid" doc:"The delivery that this one replays."`
@@ -171,7 +171,8 @@ func (a *API) registerDeliveries() {
 		id: "retryDelivery", method: http.MethodPost, path: one + "/retry", tag: tag, scope: write,
 		errors: []int{http.StatusConflict}, summary: "Retry a delivery now",
 		description: "One that waits is attempted at once. One that has ended is replayed: the answer is the new delivery, " +
-			"with the same webhook-id. 409 while an attempt is under way, or when the endpoint was deleted.",
+			"with the same webhook-id. 409 while an attempt is under way, or when the endpoint was deleted; " +
+			"409 of another type (erased) when the payload is gone.",
 	}, a.retryDelivery)
 	register(a, operation{
 		id: "cancelDelivery", method: http.MethodPost, path: one + "/cancel", tag: tag, scope: write,

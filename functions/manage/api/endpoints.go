@@ -28,6 +28,7 @@ type Endpoint struct {
 	StatusReason   string     `json:"status_reason,omitempty" doc:"Why it is not active."`
 	PausedAt       *time.Time `json:"paused_at,omitempty"`
 	ThrottledUntil *time.Time `json:"throttled_until,omitempty" doc:"Its answer asked not to be sent to before."`
+	Consent        *Consent   `json:"consent,omitempty" doc:"What it has consented to in a handshake. Missing: it was not asked, or has not."`
 	Version        int64      `json:"version" doc:"Grows with each change; it is the ETag as well."`
 	CreatedAt      time.Time  `json:"created_at"`
 }
@@ -44,7 +45,7 @@ func showEndpoint(e webhook.Endpoint) Endpoint {
 		ID: e.ID, URL: e.URL, Types: append([]string{}, e.Types...), Filter: e.Filter, Format: string(e.Format),
 		HeaderNames: make([]string, 0, len(e.Headers)), RatePerSecond: e.RatePerSecond, Status: string(e.Status),
 		StatusReason: e.StatusReason, PausedAt: moment(e.PausedAt), ThrottledUntil: moment(e.ThrottledUntil),
-		Version: e.Version, CreatedAt: e.CreatedAt,
+		Version: e.Version, CreatedAt: e.CreatedAt, Consent: showConsent(e.Consent),
 	}
 	for name := range e.Headers {
 		out.HeaderNames = append(out.HeaderNames, name)
@@ -182,6 +183,9 @@ func (a *API) createEndpoint(ctx context.Context, in *createEndpointInput) (*new
 	if err := a.apply(&e, &in.Body.URL, in.Body.EndpointFields); err != nil {
 		return nil, err
 	}
+	if err := a.askConsent(ctx, &e); err != nil {
+		return nil, err
+	}
 	secret, err := signature.NewSecret(webhook.SecretKind(in.Body.Signing))
 	if err != nil {
 		return nil, err
@@ -251,8 +255,14 @@ func (a *API) updateEndpoint(ctx context.Context, in *updateEndpointInput) (*end
 			return err
 		}
 		before := showEndpoint(e)
+		url := e.URL
 		if err := a.apply(&e, in.Body.URL, in.Body.EndpointFields); err != nil {
 			return err
+		}
+		if e.URL != url {
+			if err := a.askConsent(ctx, &e); err != nil {
+				return err
+			}
 		}
 		after := showEndpoint(e)
 		after.Version++

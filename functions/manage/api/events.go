@@ -26,6 +26,9 @@ type Event struct {
 	Extensions map[string]any `json:"extensions,omitempty" doc:"The CloudEvent's extension attributes."`
 	Origin     *webhook.ID    `json:"origin,omitempty" format:"uuid" doc:"Of a replay: the event that was accepted first."`
 	AcceptedAt time.Time      `json:"accepted_at" doc:"When it was stored."`
+	//nolint:lll // a tag cannot be broken
+	SchemaError string     `json:"schema_error,omitempty" doc:"Where its data do not satisfy the schema of their type, which was to flag that."`
+	ErasedAt    *time.Time `json:"erased_at,omitempty" doc:"Since when its payload is gone."`
 }
 
 // EventWithData is an event with its payload and its deliveries.
@@ -41,6 +44,7 @@ func showEvent(e webhook.Event) Event {
 	out := Event{
 		ID: e.ID, Source: e.Source, EventID: e.CEID, Type: e.Type, Subject: e.Subject, Time: moment(e.Time),
 		DataType: e.DataType, DataSchema: e.DataSchema, Extensions: e.Extensions, AcceptedAt: e.AcceptedAt,
+		SchemaError: e.SchemaError, ErasedAt: moment(e.ErasedAt),
 	}
 	if !e.Origin.IsZero() {
 		out.Origin = &e.Origin

@@ -73,6 +73,12 @@ func setup(t *testing.T, change ...func(*api.Config)) *bundle {
 			defer b.mu.Unlock()
 			b.hinted = append(b.hinted, due...)
 		},
+		Handshake: func(_ context.Context, url string, perMinute int) (webhook.Consent, error) {
+			if strings.Contains(url, "silent") {
+				return webhook.Consent{}, errors.New("it answered 405 without WebHook-Allowed-Origin")
+			}
+			return webhook.Consent{Origin: "homing.example", PerMinute: perMinute / 2, At: b.now()}, nil
+		},
 		HintEndpoint: func(endpoints ...wire.Endpoint) {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -26,13 +26,16 @@ func TestIsolation(t *testing.T) {
 	}))
 	var things []string
 	for id, op := range b.operations() {
-		if op.Method == http.MethodGet && strings.Contains(op.Path, "{") {
+		if op.Method == http.MethodGet && strings.Contains(op.Path, "{") && len(op.Security) > 0 {
 			things = append(things, examples[id].path)
 		}
 	}
 	things = append(things, "/v1/audit-log")
 	before := b.everything(things)
 	for id, op := range b.operations() {
+		if len(op.Security) == 0 {
+			continue // for everybody: TestPublicKeys
+		}
 		e := examples[id]
 		try := func(key string, header map[string]string) answer {
 			return b.do(call{method: op.Method, path: e.path, body: e.body, key: key, header: header})

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -16,6 +17,7 @@ import (
 // Key is an API key as the API shows it: without the key itself, which nobody keeps.
 type Key struct {
 	ID         webhook.ID `json:"id" format:"uuid"`
+	Kind       string     `json:"kind" enum:"key,portal" doc:"portal: a short-lived one for a person's session."`
 	Tenant     string     `json:"tenant,omitempty" doc:"Whose key it is; missing for an operator's."`
 	Name       string     `json:"name" doc:"For people."`
 	Scopes     []string   `json:"scopes" nullable:"false" doc:"What it may do."`
@@ -34,7 +36,7 @@ type NewKey struct {
 
 func (a *API) showKey(k store.APIKey) Key {
 	out := Key{
-		ID: k.ID, Tenant: k.Tenant, Name: k.Name, Scopes: make([]string, 0, len(k.Scopes)), Status: "valid",
+		ID: k.ID, Kind: string(cmp.Or(k.Kind, store.KeyPlain)), Tenant: k.Tenant, Name: k.Name, Scopes: make([]string, 0, len(k.Scopes)), Status: "valid",
 		CreatedAt: k.CreatedAt, ExpiresAt: moment(k.ExpiresAt), RevokedAt: moment(k.RevokedAt),
 		LastUsedAt: moment(k.LastUsedAt),
 	}

@@ -22,6 +22,9 @@ type limiter struct {
 	used   map[webhook.ID]int
 }
 
+// maxCounted bounds the memory for counting: anybody may come without a key.
+const maxCounted = 100_000
+
 func newLimiter(perMinute int, now func() time.Time) *limiter {
 	return &limiter{perMinute: perMinute, now: now, used: make(map[webhook.ID]int)}
 }
@@ -38,6 +41,9 @@ func (l *limiter) take(key webhook.ID, h http.Header) (retry time.Duration, ok b
 	if minute := now.Unix() / 60; minute != l.minute {
 		l.minute = minute
 		clear(l.used)
+	}
+	if _, known := l.used[key]; !known && len(l.used) >= maxCounted {
+		key = webhook.ID{} // so many at once share what is left
 	}
 	l.used[key]++
 	used := l.used[key]

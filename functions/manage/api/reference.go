@@ -84,7 +84,10 @@ func operationsOf(doc *huma.OpenAPI, tag string) []referenceOperation {
 			if op == nil || !slices.Contains(op.Tags, tag) {
 				continue
 			}
-			o := referenceOperation{Operation: op, Scope: op.Security[0][scheme][0]}
+			o := referenceOperation{Operation: op}
+			if len(op.Security) > 0 { // else it is for everybody
+				o.Scope = op.Security[0][scheme][0]
+			}
 			if op.RequestBody != nil {
 				o.Body = op.RequestBody.Content["application/json"].Schema
 			}

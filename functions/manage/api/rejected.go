@@ -16,6 +16,10 @@ type RejectedEvent struct {
 	Reason     string     `json:"reason" doc:"Why, in one word."`
 	Detail     string     `json:"detail,omitempty" doc:"Why, for people."`
 	RejectedAt time.Time  `json:"rejected_at"`
+	Whole      bool       `json:"whole" doc:"Whether all that came is kept, so that it can be taken again."`
+	//nolint:lll // a tag cannot be broken
+	RedriveAt *time.Time  `json:"redrive_at,omitempty" doc:"Since when it waits to be taken again."`
+	Event     *webhook.ID `json:"event,omitempty" format:"uuid" doc:"The event that it has become; it is not listed any more then."`
 }
 
 // RejectedEventWithBody is one with what came.
@@ -27,7 +31,13 @@ type RejectedEventWithBody struct {
 }
 
 func showRejected(r store.Rejected) RejectedEvent {
-	return RejectedEvent{ID: r.ID, Reason: r.Reason, Detail: r.Detail, RejectedAt: r.RejectedAt}
+	out := RejectedEvent{
+		ID: r.ID, Reason: r.Reason, Detail: r.Detail, RejectedAt: r.RejectedAt, Whole: r.Whole, RedriveAt: moment(r.RedriveAt),
+	}
+	if !r.Event.IsZero() {
+		out.Event = &r.Event
+	}
+	return out
 }
 
 // RejectedPath names something that was rejected.
@@ -78,6 +88,9 @@ func (a *API) getRejected(ctx context.Context, in *struct{ RejectedPath }) (*rej
 		return nil, err
 	}
 	out := &rejectedAnswer{Body: RejectedEventWithBody{RejectedEvent: showRejected(r), Headers: r.Headers}}
+	if r.Body == nil {
+		return out, nil
+	}
 	if utf8.Valid(r.Body) {
 		text := string(r.Body)
 		out.Body.Body = &text

@@ -24,6 +24,17 @@ func (b *bundle) reject(tenant string, body []byte) webhook.ID {
 	return r.ID
 }
 
+// rejectWhole keeps something that can be taken again.
+func (b *bundle) rejectWhole(tenant string) webhook.ID {
+	b.Helper()
+	r := store.Rejected{
+		ID: b.ids.New(time.Now()), Tenant: tenant, Reason: "schema", Detail: "lacks a", Whole: true, Body: []byte("{}"),
+	}
+	_, err := b.owner().Reject(b.Context(), r, 100)
+	require.NoError(b, err)
+	return r.ID
+}
+
 func TestRejectedEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -12,16 +13,21 @@ import (
 
 // Tenant is a tenant as the API shows it.
 type Tenant struct {
-	ID        string     `json:"id" doc:"Chosen by whoever creates it; it never changes."`
-	Name      string     `json:"name" doc:"For people."`
-	Status    string     `json:"status" enum:"active,deleting" doc:"deleting: its keys are refused."`
-	CreatedAt time.Time  `json:"created_at"`
-	DeletedAt *time.Time `json:"deleted_at,omitempty" doc:"Since when it is being deleted."`
-	Deletion  *Job       `json:"deletion,omitempty" doc:"While it is being deleted: how far that is. Not in lists."`
+	ID     string `json:"id" doc:"Chosen by whoever creates it; it never changes."`
+	Name   string `json:"name" doc:"For people."`
+	Status string `json:"status" enum:"active,deleting" doc:"deleting: its keys are refused."`
+	//nolint:lll // a tag cannot be broken
+	SchemaPolicy string     `json:"schema_policy" enum:"off,flag,reject" doc:"What becomes of data that do not satisfy the schema of their type, where the type does not say."`
+	CreatedAt    time.Time  `json:"created_at"`
+	DeletedAt    *time.Time `json:"deleted_at,omitempty" doc:"Since when it is being deleted."`
+	Deletion     *Job       `json:"deletion,omitempty" doc:"While it is being deleted: how far that is. Not in lists."`
 }
 
 func showTenant(t store.Tenant) Tenant {
-	out := Tenant{ID: t.ID, Name: t.Name, Status: "active", CreatedAt: t.CreatedAt}
+	out := Tenant{
+		ID: t.ID, Name: t.Name, Status: "active", CreatedAt: t.CreatedAt,
+		SchemaPolicy: string(cmp.Or(t.SchemaPolicy, webhook.SchemaOff)),
+	}
 	if !t.DeletedAt.IsZero() {
 		out.Status, out.DeletedAt = "deleting", &t.DeletedAt
 	}
@@ -50,6 +56,8 @@ type createTenantInput struct {
 		//nolint:lll // a tag cannot be broken
 		ID   string `json:"id" pattern:"^[a-z0-9_-]{1,64}$" patternDescription:"1 to 64 of a-z, 0-9, _ and -" example:"acme" doc:"It never changes."`
 		Name string `json:"name,omitempty" maxLength:"200" example:"Acme, Ltd." doc:"For people."`
+		//nolint:lll // a tag cannot be broken
+		SchemaPolicy string `json:"schema_policy,omitempty" enum:"off,flag,reject" doc:"For event types that have no policy of their own; off when left out."`
 	}
 }
 
@@ -57,7 +65,8 @@ type updateTenantInput struct {
 	TenantPath
 	Changing
 	Body struct {
-		Name *string `json:"name,omitempty" maxLength:"200" doc:"For people."`
+		Name         *string `json:"name,omitempty" maxLength:"200" doc:"For people."`
+		SchemaPolicy *string `json:"schema_policy,omitempty" enum:"off,flag,reject" doc:"For types without one of their own."`
 	}
 }
 
@@ -115,7 +124,9 @@ func about(ctx context.Context, tenant string) context.Context {
 }
 
 func (a *API) createTenant(ctx context.Context, in *createTenantInput) (*tenantAnswer, error) {
-	t := store.Tenant{ID: in.Body.ID, Name: in.Body.Name}
+	t := store.Tenant{
+		ID: in.Body.ID, Name: in.Body.Name, SchemaPolicy: webhook.SchemaPolicy(in.Body.SchemaPolicy),
+	}
 	shown := showTenant(t)
 	shown.CreatedAt = a.cfg.Now()
 	ctx = about(ctx, t.ID)
@@ -183,6 +194,9 @@ func (a *API) updateTenant(ctx context.Context, in *updateTenantInput) (*tenantA
 		before := showTenant(t)
 		if in.Body.Name != nil {
 			t.Name = *in.Body.Name
+		}
+		if in.Body.SchemaPolicy != nil {
+			t.SchemaPolicy = webhook.SchemaPolicy(*in.Body.SchemaPolicy)
 		}
 		noted, err := a.noted(about(ctx, t.ID), audited{"tenant.update", t.ID, before, showTenant(t)})
 		if err != nil {

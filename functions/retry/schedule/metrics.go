@@ -12,7 +12,7 @@ import (
 // Metrics counts what retry does.
 type Metrics struct {
 	ticks, timersSet, timersFired, timersLost, publishFailures, drained prometheus.Counter
-	spansTallied                                                        prometheus.Counter
+	redriven, spansTallied                                              prometheus.Counter
 	reconciled, housekeeping, told                                      *prometheus.CounterVec
 	lateness                                                            prometheus.Histogram
 	live, oldestDue, parked                                             prometheus.Gauge
@@ -38,6 +38,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		told: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "homing_retry_notices_total", Help: "Notices passed on to those who subscribe to them, by kind.",
 		}, []string{"kind"}),
+		redriven: counter("redriven_total", "Rejected events that were taken again, whatever became of them."),
 		reconciled: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "homing_retry_reconciled_total", Help: "Deliveries that the reconciler moved, by action.",
 		}, []string{"action"}),

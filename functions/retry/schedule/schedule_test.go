@@ -349,13 +349,15 @@ func TestTick(t *testing.T) {
 	t.Run("GoesOnWithTheRestWhenAPartFails", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			drained := 0
+			drained, redriven := 0, 0
 			b := setup(t, func(c *schedule.Config) {
 				c.Drain = func(context.Context) (int, int, error) { drained++; return 3, 1, errBus }
+				c.Redrive = func(context.Context) (int, error) { redriven++; return 2, errBus }
 			})
 			require.NoError(t, b.timers.Close())
 			require.ErrorIs(t, b.scheduler.Tick(t.Context()), errBus)
 			require.Equal(t, 1, drained)
+			require.Equal(t, 1, redriven)
 			require.Len(t, b.store.asked, 1)
 			require.Equal(t, 1, b.store.kept)
 		})

@@ -12,10 +12,11 @@ import (
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 
-// Tick fires due timers, reconciles until nothing is overdue, works on jobs that are due, drains what was parked, counts
-// what was recorded, passes notices on, keeps house when it is time, and takes stock. Each part is tried whatever became
-// of the others; what was accepted goes before what was parked, of which there may be more than fits a tick. It is called
-// every Interval, by a PingSource or a ticker; ticks may overlap, be lost and be repeated.
+// Tick fires due timers, reconciles until nothing is overdue, works on jobs that are due, drains what was parked, takes
+// rejected events again that wait for it, counts what was recorded, passes notices on, keeps house when it is time, and
+// takes stock. Each part is tried whatever became of the others; what was accepted goes before what was parked, of which
+// there may be more than fits a tick. It is called every Interval, by a PingSource or a ticker; ticks may overlap, be
+// lost and be repeated.
 func (s *Scheduler) Tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Interval)
 	defer cancel()
@@ -24,8 +25,8 @@ func (s *Scheduler) Tick(ctx context.Context) error {
 	if _, err := s.fire(ctx); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, s.Reconcile(ctx), s.tickJobs(ctx), s.drain(ctx), s.tally(ctx), s.Tell(ctx), s.housekeep(ctx),
-		s.takeStock(ctx))
+	errs = append(errs, s.Reconcile(ctx), s.tickJobs(ctx), s.drain(ctx), s.redrive(ctx), s.tally(ctx), s.Tell(ctx),
+		s.housekeep(ctx), s.takeStock(ctx))
 	return errors.Join(errs...)
 }
 
@@ -117,6 +118,18 @@ func (s *Scheduler) drain(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("schedule: drain parked events: %w", err)
+	}
+	return nil
+}
+
+func (s *Scheduler) redrive(ctx context.Context) error {
+	if s.cfg.Redrive == nil {
+		return nil
+	}
+	taken, err := s.cfg.Redrive(ctx)
+	s.cfg.Metrics.redriven.Add(float64(taken))
+	if err != nil {
+		return fmt.Errorf("schedule: redrive rejected events: %w", err)
 	}
 	return nil
 }

@@ -56,6 +56,8 @@ type Config struct {
 	OperatorTenant string
 	// Announce publishes an operational event on the bus, best effort; nil: nowhere.
 	Announce func(ctx context.Context, e *webhook.Event)
+	// Redrive takes rejected events that wait for it once more, and returns how many that were.
+	Redrive func(ctx context.Context) (taken int, err error)
 	Log     *slog.Logger
 	Metrics *Metrics
 }

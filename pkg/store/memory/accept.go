@@ -54,6 +54,7 @@ func refused(err error) store.Accepted {
 func acceptable(e *webhook.Event) error {
 	texts := []string{
 		e.Tenant, e.Source, e.CEID, e.Type, e.Subject, e.DataType, e.DataSchema, e.Trace.Parent, e.Trace.State,
+		e.SchemaError,
 	}
 	for name, value := range e.Extensions {
 		texts = append(texts, name)
@@ -109,7 +110,19 @@ func (s *Store) Subscriptions(ctx context.Context, tenant string) (store.Subscri
 		if t == nil {
 			return store.Subscriptions{}, store.ErrNotFound
 		}
-		return store.Subscriptions{Tenant: tenant, Version: t.version, Endpoints: s.endpointsOf(tenant)}, nil
+		return store.Subscriptions{Tenant: tenant, Version: t.version, Endpoints: s.endpointsOf(tenant),
+			Schemas: s.schemasOf(t)}, nil
+	})
+}
+
+// ConfigVersion implements store.Accepter.
+func (s *Store) ConfigVersion(ctx context.Context, tenant string) (int64, error) {
+	return run(ctx, s, "configversion", func(time.Time) (int64, error) {
+		t := s.tenant(tenant)
+		if t == nil {
+			return 0, store.ErrNotFound
+		}
+		return t.version, nil
 	})
 }
 

@@ -93,6 +93,9 @@ func (s *Store) RetryNow(
 			return store.Due{}, store.ErrConflict
 		}
 		if d.State.Terminal() {
+			if !s.events[d.Event].ErasedAt.IsZero() {
+				return store.Due{}, store.ErrErased
+			}
 			d = s.replay(d, e, ids, now)
 		}
 		if d.DueAt.After(now) {
@@ -140,7 +143,7 @@ func (s *Store) RejectedEvents(ctx context.Context, tenant string, limit int) ([
 	return run(ctx, s, "rejectedevents", func(time.Time) ([]store.Rejected, error) {
 		var out []store.Rejected
 		for _, r := range slices.Backward(s.rejected) {
-			if r.Tenant == tenant && len(out) < limit {
+			if r.Tenant == tenant && r.Event.IsZero() && len(out) < limit {
 				out = append(out, cloneRejected(r))
 			}
 		}
@@ -155,7 +158,7 @@ func (s *Store) RejectedPage(
 	return run(ctx, s, "rejectedpage", func(time.Time) ([]store.Rejected, error) {
 		var list []store.Rejected
 		for _, r := range s.rejected {
-			if r.Tenant == tenant && within(r.ID, webhook.ID{}, before) {
+			if r.Tenant == tenant && r.Event.IsZero() && within(r.ID, webhook.ID{}, before) {
 				r.Headers, r.Body = nil, nil
 				list = append(list, r)
 			}

@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,6 +101,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 		}
 		row.URL, row.Types, row.Filter, row.Format = e.URL, e.Types, e.Filter, e.Format
 		row.Schedule, row.Timeout, row.RatePerSecond = e.Schedule, e.Timeout, e.RatePerSecond
+		row.Consent = e.Consent
 		if len(e.Headers) > 0 {
 			row.Headers = e.Headers
 		} else if e.Headers != nil {
@@ -232,4 +234,24 @@ func (e *endpointRow) valid(now time.Time) []webhook.Secret {
 // spent reports whether a secret has expired.
 func spent(s webhook.Secret, now time.Time) bool {
 	return !s.ExpiresAt.IsZero() && !s.ExpiresAt.After(now)
+}
+
+// PublicKeys implements store.Directory.
+func (s *Store) PublicKeys(ctx context.Context, endpoint webhook.ID) ([]ed25519.PublicKey, error) {
+	return run(ctx, s, "publickeys", func(now time.Time) ([]ed25519.PublicKey, error) {
+		e := s.endpoints[endpoint]
+		if e == nil || e.Status == webhook.EndpointDeleted || s.tenant(e.Tenant) == nil {
+			return nil, store.ErrNotFound
+		}
+		var list []ed25519.PublicKey
+		for _, secret := range e.valid(now) {
+			if secret.Kind == webhook.SecretEd25519 {
+				list = append(list, ed25519.PrivateKey(secret.Key).Public().(ed25519.PublicKey))
+			}
+		}
+		if len(list) == 0 {
+			return nil, store.ErrNotFound
+		}
+		return list, nil
+	})
 }

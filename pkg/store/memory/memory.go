@@ -66,6 +66,7 @@ type Store struct {
 	stored, live []*deliveryRow
 	created      []*endpointRow
 	rejected     []store.Rejected
+	eventTypes   map[typeKey]*store.EventType
 	// answers and audit are what came in notes.
 	answers map[onceKey]*onceRow
 	// discarded counts what was rejected on a day and is not kept any more: it made no room.
@@ -103,6 +104,7 @@ func New(o Options) *Store {
 		deliveries: map[webhook.ID]*deliveryRow{},
 		answers:    map[onceKey]*onceRow{},
 		discarded:  map[tenantDay]int{},
+		eventTypes: map[typeKey]*store.EventType{},
 	}
 }
 

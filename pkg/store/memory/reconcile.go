@@ -141,6 +141,11 @@ func (s *Store) Housekeep(ctx context.Context, r store.Retention) (store.Houseke
 		s.jobs = slices.DeleteFunc(s.jobs, func(j *jobRow) bool {
 			return !j.FinishedAt.IsZero() && !j.FinishedAt.After(now.Add(-store.JobKept))
 		})
+		for hash, k := range s.keys {
+			if k.Kind == store.KeyPortal && !k.ExpiresAt.After(now.Add(-store.PortalKept)) {
+				delete(s.keys, hash)
+			}
+		}
 		for key := range s.answers {
 			if s.answer(key.owner, key.key, now) == nil {
 				delete(s.answers, key)

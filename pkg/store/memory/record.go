@@ -46,6 +46,9 @@ func (s *Store) record(r *store.Result, now time.Time) store.Recorded {
 		}
 		a := cloneAttempt(r.Attempt)
 		a.Endpoint = d.Endpoint
+		if !s.events[d.Event].ErasedAt.IsZero() {
+			a.ResponseBody = nil
+		}
 		d.correct(a, now)
 	}
 	out.State = d.State

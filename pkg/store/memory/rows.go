@@ -112,6 +112,7 @@ func cloneEndpoint(e webhook.Endpoint) webhook.Endpoint {
 	e.Types = slices.Clone(e.Types)
 	e.Headers = maps.Clone(e.Headers)
 	e.Schedule = slices.Clone(e.Schedule)
+	e.Consent.At = stamp(e.Consent.At)
 	return e
 }
 

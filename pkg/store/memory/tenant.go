@@ -2,6 +2,7 @@ package memory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -42,13 +43,15 @@ func (s *Store) AddTenant(ctx context.Context, t store.Tenant) error {
 			return fmt.Errorf("%w: a tenant's id is [a-z0-9_-]{1,64}", store.ErrInvalid)
 		case !storable(t.Name):
 			return errText
+		case !cmp.Or(t.SchemaPolicy, webhook.SchemaOff).Valid():
+			return errPolicy
 		case s.tenants[t.ID] != nil:
 			return store.ErrConflict
 		}
 		// Its version is later than any of a tenant with that id before, for somebody may remember one.
-		s.tenants[t.ID] = &tenantRow{
-			Tenant: store.Tenant{ID: t.ID, Name: t.Name, Version: 1, CreatedAt: now}, version: now.UnixMicro(),
-		}
+		s.tenants[t.ID] = &tenantRow{version: now.UnixMicro(), Tenant: store.Tenant{
+			ID: t.ID, Name: t.Name, Version: 1, CreatedAt: now, SchemaPolicy: cmp.Or(t.SchemaPolicy, webhook.SchemaOff),
+		}}
 		return nil
 	})
 }
@@ -101,11 +104,14 @@ func (s *Store) UpdateTenant(ctx context.Context, t store.Tenant) error {
 			return store.ErrNotFound
 		case !storable(t.Name):
 			return errText
+		case !cmp.Or(t.SchemaPolicy, webhook.SchemaOff).Valid():
+			return errPolicy
 		case row.Version != t.Version:
 			return store.ErrConflict
 		}
-		row.Name = t.Name
+		row.Name, row.SchemaPolicy = t.Name, cmp.Or(t.SchemaPolicy, webhook.SchemaOff)
 		row.Version++
+		row.version++
 		return nil
 	})
 }
@@ -133,7 +139,12 @@ func (s *Store) CreateKey(ctx context.Context, k store.APIKey) error {
 		if k.Scopes == nil {
 			k.Scopes = webhook.TenantScopes()
 		}
+		k.Kind = cmp.Or(k.Kind, store.KeyPlain)
 		switch {
+		case k.Kind == store.KeyPortal && (k.Tenant == "" || k.ExpiresAt.IsZero()):
+			return fmt.Errorf("%w: a portal's key has a tenant and an end", store.ErrInvalid)
+		case k.Kind != store.KeyPlain && k.Kind != store.KeyPortal:
+			return fmt.Errorf("%w: there is no such kind of key", store.ErrInvalid)
 		case k.Tenant != "" && s.tenant(k.Tenant) == nil:
 			return store.ErrNotFound
 		case !storable(k.Name):
@@ -146,7 +157,7 @@ func (s *Store) CreateKey(ctx context.Context, k store.APIKey) error {
 		k.ConfigVersion, k.CreatedAt, k.RevokedAt, k.LastUsedAt = 0, now, time.Time{}, time.Time{}
 		k.ExpiresAt, k.Scopes = stamp(k.ExpiresAt), slices.Clone(k.Scopes)
 		s.keys[k.Hash] = &k
-		if k.Tenant != "" {
+		if k.Tenant != "" && k.Kind != store.KeyPortal {
 			s.tenants[k.Tenant].version++
 		}
 		return nil

@@ -184,7 +184,7 @@ func (s *Store) acceptOnce(ctx context.Context, q querier, a acceptance) error {
 // acceptArguments lays a group out in the arrays of accept.sql.
 func (s *Store) acceptArguments(a acceptance) []any {
 	var key, id, tenant, version, source, ceID, kind, subject, ceTime, dataType, dataSchema, extensions array
-	var traceParent, traceState, data array
+	var traceParent, traceState, data, schemaError array
 	var dID, dEvent, dEndpoint, dTenant, dDueIn, dLifetime, dWakeIn array
 	payloads := 0
 	for _, i := range a.group {
@@ -209,6 +209,7 @@ func (s *Store) acceptArguments(a acceptance) []any {
 		traceParent.optional(e.Trace.Parent)
 		traceState.optional(e.Trace.State)
 		data.bytes(e.Data)
+		schemaError.optional(e.SchemaError)
 		for j := range n.Deliveries {
 			d := &n.Deliveries[j]
 			dID.uuid(d.ID)
@@ -224,6 +225,7 @@ func (s *Store) acceptArguments(a acceptance) []any {
 		&key, &id, &tenant, &version, s.options.DedupeWindow, &source, &ceID, &kind, &subject, &ceTime, &dataType,
 		&dataSchema, &extensions, &traceParent, &traceState, &data,
 		&dID, &dEvent, &dEndpoint, &dTenant, &dDueIn, &dLifetime, &dWakeIn,
+		&schemaError,
 	}
 }
 

@@ -105,7 +105,7 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) ([]webhook.Event
 			var extensions []byte
 			err := row.Scan(&e.ID, &e.Source, &e.CEID, &e.Type, (*nullText)(&e.Subject), &e.Time, (*nullText)(&e.DataType),
 				(*nullText)(&e.DataSchema), &extensions, (*nullText)(&e.Trace.Parent), (*nullText)(&e.Trace.State), &e.Origin,
-				&e.AcceptedAt)
+				&e.AcceptedAt, (*nullText)(&e.SchemaError), &e.ErasedAt)
 			if err != nil {
 				return e, err
 			}

@@ -238,7 +238,7 @@ func readEvent(ctx context.Context, q rowQuerier, tenant string, id webhook.ID) 
 	var extensions []byte
 	err := q.QueryRow(ctx, eventSQL, id, tenant).Scan(&e.Source, &e.CEID, &e.Type, (*nullText)(&e.Subject), &e.Time,
 		(*nullText)(&e.DataType), (*nullText)(&e.DataSchema), &extensions, (*nullText)(&e.Trace.Parent),
-		(*nullText)(&e.Trace.State), &e.Origin, &e.AcceptedAt, &e.Data)
+		(*nullText)(&e.Trace.State), &e.Origin, &e.AcceptedAt, (*nullText)(&e.SchemaError), &e.ErasedAt, &e.Data)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,8 @@ type endpointRow struct {
 func (e *endpointRow) scan(row pgx.Row) error {
 	err := row.Scan(&e.ID, &e.Tenant, &e.URL, &e.Types, &e.Filter, &e.format, &e.sealedHeaders,
 		(*nullText)(&e.headersKeyID), &e.Schedule, &e.Timeout, &e.RatePerSecond, &e.Status, &e.StatusReason,
-		&e.PausedAt, &e.PausedTotal, &e.ThrottledUntil, &e.Version, &e.CreatedAt)
+		&e.PausedAt, &e.PausedTotal, &e.ThrottledUntil, &e.Version, &e.CreatedAt, &e.Consent.Origin, &e.Consent.PerMinute,
+		&e.Consent.At)
 	e.Format = webhook.BodyFormat(e.format)
 	return err
 }
@@ -41,7 +42,8 @@ func (s *Store) CreateEndpoint(ctx context.Context, e webhook.Endpoint, secrets 
 				return err
 			}
 			_, err := tx.Exec(ctx, createEndpointSQL, e.ID, e.Tenant, e.URL, e.Types, e.Filter, string(e.Format),
-				headers, optional(keyID), intervals(e.Schedule), e.Timeout, e.RatePerSecond)
+				headers, optional(keyID), intervals(e.Schedule), e.Timeout, e.RatePerSecond, e.Consent.Origin, e.Consent.PerMinute,
+				e.Consent.At)
 			if err != nil {
 				return err
 			}
@@ -194,7 +196,8 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 		}
 		return s.change(ctx, func(tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx, updateEndpointSQL, e.ID, e.Tenant, e.Version, e.URL, e.Types, e.Filter,
-				string(e.Format), e.Headers != nil, headers, optional(keyID), intervals(e.Schedule), e.Timeout, e.RatePerSecond)
+				string(e.Format), e.Headers != nil, headers, optional(keyID), intervals(e.Schedule), e.Timeout, e.RatePerSecond,
+				e.Consent.Origin, e.Consent.PerMinute, e.Consent.At)
 			if err != nil {
 				return err
 			}

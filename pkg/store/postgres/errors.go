@@ -67,7 +67,8 @@ func isConnection(err error) bool {
 // isOurs reports whether an error is one of the store's own already.
 func isOurs(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrInvalid) ||
-		errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) || errors.Is(err, errSealing)
+		errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrErased) ||
+		errors.Is(err, errSealing)
 }
 
 func classifyServer(e *pgconn.PgError) error {

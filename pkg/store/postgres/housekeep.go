@@ -39,6 +39,9 @@ func (s *Store) Housekeep(ctx context.Context, r store.Retention) (store.Houseke
 	if _, err = s.deleteAll(ctx, dropOnceSQL, store.OnceKept); err != nil {
 		return out, err
 	}
+	if _, err = s.deleteAll(ctx, dropPortalsSQL, store.PortalKept); err != nil {
+		return out, err
+	}
 	if _, err = s.deleteAll(ctx, dropJobsSQL, store.JobKept); err != nil {
 		return out, err
 	}

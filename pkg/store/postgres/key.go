@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -21,21 +22,37 @@ func (s *Store) CreateKey(ctx context.Context, k store.APIKey) error {
 				return fmt.Errorf("%w: there is no scope %.20q", store.ErrInvalid, scope)
 			}
 		}
+		k.Kind = cmp.Or(k.Kind, store.KeyPlain)
+		if k.Kind == store.KeyPortal && (k.Tenant == "" || k.ExpiresAt.IsZero()) {
+			return fmt.Errorf("%w: a portal's key has a tenant and an end", store.ErrInvalid)
+		}
 		return s.change(ctx, func(tx pgx.Tx) error {
-			if k.Tenant != "" {
-				if err := bumpTenant(ctx, tx, k.Tenant); err != nil {
-					return err
-				}
+			if err := keyIsFor(ctx, tx, k); err != nil {
+				return err
 			}
-			_, err := tx.Exec(ctx, createKeySQL, k.ID, optional(k.Tenant), k.Name, k.Hash[:], k.Scopes, k.ExpiresAt)
+			_, err := tx.Exec(ctx, createKeySQL, k.ID, optional(k.Tenant), k.Name, k.Hash[:], k.Scopes, k.ExpiresAt,
+				string(k.Kind))
 			return err
 		})
 	})
 }
 
+// keyIsFor looks at the tenant of a new key, and moves its configuration on. For a portal's key it does not: they are
+// made all the time, and nobody can know one yet.
+func keyIsFor(ctx context.Context, tx pgx.Tx, k store.APIKey) error {
+	switch {
+	case k.Tenant == "":
+		return nil
+	case k.Kind == store.KeyPortal:
+		return tx.QueryRow(ctx, "SELECT true FROM tenants WHERE id = $1 AND deleted_at IS NULL", k.Tenant).Scan(new(bool))
+	default:
+		return bumpTenant(ctx, tx, k.Tenant)
+	}
+}
+
 // scanKey reads a row of the key queries.
 func scanKey(row pgx.Row) (k store.APIKey, err error) {
-	err = row.Scan(&k.ID, &k.Tenant, &k.Name, &k.Scopes, &k.CreatedAt, &k.ExpiresAt, &k.RevokedAt, &k.LastUsedAt)
+	err = row.Scan(&k.ID, (*string)(&k.Kind), &k.Tenant, &k.Name, &k.Scopes, &k.CreatedAt, &k.ExpiresAt, &k.RevokedAt, &k.LastUsedAt)
 	return k, err
 }
 
@@ -87,7 +104,7 @@ func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (store.APIKey, 
 	k := store.APIKey{Hash: hash}
 	err := s.run(ctx, "authenticate", func(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, authenticateSQL, hash[:]).
-			Scan(&k.ID, &k.Tenant, &k.Name, &k.Scopes, &k.ConfigVersion, &k.CreatedAt, &k.ExpiresAt)
+			Scan(&k.ID, (*string)(&k.Kind), &k.Tenant, &k.Name, &k.Scopes, &k.ConfigVersion, &k.CreatedAt, &k.ExpiresAt)
 	})
 	if err != nil {
 		return store.APIKey{}, err

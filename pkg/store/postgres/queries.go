@@ -34,6 +34,8 @@ var (
 	eventSQL string
 	//go:embed queries/event_list.sql
 	eventsSQL string
+	//go:embed queries/event_test.sql
+	insertTestSQL string
 	//go:embed queries/event_copy.sql
 	copyEventSQL string
 	//go:embed queries/attempts.sql
@@ -79,6 +81,8 @@ var (
 	dropCountsSQL string
 	//go:embed queries/housekeep_secrets.sql
 	dropSecretsSQL string
+	//go:embed queries/housekeep_portals.sql
+	dropPortalsSQL string
 	//go:embed queries/housekeep_once.sql
 	dropOnceSQL string
 	//go:embed queries/housekeep_notices.sql
@@ -96,6 +100,12 @@ var (
 	rejectSQL string
 	//go:embed queries/rejected_page.sql
 	rejectedPageSQL string
+	//go:embed queries/rejected_redrive_all.sql
+	redriveAllSQL string
+	//go:embed queries/rejected_redrives.sql
+	redrivesSQL string
+	//go:embed queries/rejected_redriven.sql
+	redrivenSQL string
 	//go:embed queries/rejected_get.sql
 	rejectedOneSQL string
 	//go:embed queries/rejected_list.sql
@@ -138,10 +148,23 @@ var (
 	//go:embed queries/endpoint_touch.sql
 	touchEndpointSQL string
 
+	//go:embed queries/event_type_create.sql
+	createEventTypeSQL string
+	//go:embed queries/event_type_get.sql
+	eventTypeSQL string
+	//go:embed queries/event_type_page.sql
+	eventTypePageSQL string
+	//go:embed queries/event_type_update.sql
+	updateEventTypeSQL string
+	//go:embed queries/event_type_schemas.sql
+	eventSchemasSQL string
+
 	//go:embed queries/secret_create.sql
 	createSecretSQL string
 	//go:embed queries/secret_expire.sql
 	expireSecretsSQL string
+	//go:embed queries/secret_public.sql
+	publicSecretsSQL string
 	//go:embed queries/secret_list.sql
 	secretsSQL string
 

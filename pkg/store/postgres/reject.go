@@ -15,7 +15,7 @@ import (
 func (s *Store) Reject(ctx context.Context, r store.Rejected, perDay int) (kept bool, err error) {
 	err = s.run(ctx, "reject", func(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, rejectSQL, r.ID, clean(r.Tenant), clean(r.Reason), clean(r.Detail),
-			encodeHeaders(r.Headers), r.Body, perDay).Scan(&kept)
+			encodeHeaders(r.Headers), r.Body, perDay, r.Whole).Scan(&kept)
 	})
 	return kept, err
 }
@@ -40,7 +40,7 @@ func (s *Store) RejectedEvents(ctx context.Context, tenant string, limit int) ([
 func scanRejected(row pgx.Row, tenant string) (store.Rejected, error) {
 	r := store.Rejected{Tenant: tenant}
 	var headers []byte
-	if err := row.Scan(&r.ID, &r.Reason, &r.Detail, &headers, &r.Body, &r.RejectedAt); err != nil || headers == nil {
+	if err := row.Scan(&r.ID, &r.Reason, &r.Detail, &headers, &r.Body, &r.RejectedAt, &r.Whole, &r.RedriveAt, &r.Event); err != nil || headers == nil {
 		return r, err
 	}
 	return r, json.Unmarshal(headers, &r.Headers)
@@ -90,5 +90,71 @@ func (s *Store) DiscardRejected(ctx context.Context, tenant string, id webhook.I
 			}
 			return err
 		})
+	})
+}
+
+// Redrive implements [store.Browser].
+func (s *Store) Redrive(ctx context.Context, tenant string, id webhook.ID) error {
+	return s.run(ctx, "redrive", func(ctx context.Context) error {
+		return s.change(ctx, func(tx pgx.Tx) error {
+			var can bool
+			err := tx.QueryRow(ctx, "SELECT whole AND event_id IS NULL FROM rejected_events WHERE id = $1 AND tenant = $2 "+
+				"FOR UPDATE", id, tenant).Scan(&can)
+			if err != nil {
+				return err
+			}
+			if !can {
+				return store.ErrConflict
+			}
+			_, err = tx.Exec(ctx, "UPDATE rejected_events SET redrive_at = coalesce(redrive_at, clock_timestamp()) WHERE id = $1",
+				id)
+			return err
+		})
+	})
+}
+
+// RedriveAll implements [store.Browser].
+func (s *Store) RedriveAll(ctx context.Context, tenant, reason string, limit int) (n int, err error) {
+	err = s.run(ctx, "redrive all", func(ctx context.Context) error {
+		if err := checkPage(limit); err != nil {
+			return err
+		}
+		return s.change(ctx, func(tx pgx.Tx) error {
+			tag, err := tx.Exec(ctx, redriveAllSQL, tenant, reason, limit)
+			n = int(tag.RowsAffected())
+			return err
+		})
+	})
+	return n, err
+}
+
+// Redrives implements [store.Redriver].
+func (s *Store) Redrives(ctx context.Context, limit int) ([]store.Rejected, error) {
+	var list []store.Rejected
+	err := s.run(ctx, "redrives", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, redrivesSQL, max(limit, 0))
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (store.Rejected, error) {
+			var r store.Rejected
+			var headers []byte
+			err := row.Scan(&r.Tenant, &r.ID, &r.Reason, &r.Detail, &headers, &r.Body, &r.RejectedAt, &r.Whole, &r.RedriveAt,
+				&r.Event)
+			if err != nil || headers == nil {
+				return r, err
+			}
+			return r, json.Unmarshal(headers, &r.Headers)
+		})
+		return err
+	})
+	return list, err
+}
+
+// Redriven implements [store.Redriver].
+func (s *Store) Redriven(ctx context.Context, r store.Redriven) error {
+	return s.run(ctx, "redriven", func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, redrivenSQL, r.ID, r.Tenant, r.Event, clean(r.Reason), clean(r.Detail))
+		return err
 	})
 }

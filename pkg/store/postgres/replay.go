@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -85,7 +86,9 @@ func (s *Store) replay(ctx context.Context, tx pgx.Tx, r replayed) (store.Due, e
 	d.DueAt, d.WakeAt = r.now, r.now
 	tag, err := tx.Exec(ctx, copyEventSQL, d.Event, r.now, r.old.Event, r.tenant)
 	if err == nil && tag.RowsAffected() == 0 {
-		err = store.ErrNotFound
+		var there bool
+		err = tx.QueryRow(ctx, "SELECT true FROM events WHERE id = $1 AND tenant = $2", r.old.Event, r.tenant).Scan(&there)
+		err = cmp.Or(err, store.ErrErased) // no row: not found
 	}
 	if err != nil {
 		return store.Due{}, err
@@ -93,4 +96,69 @@ func (s *Store) replay(ctx context.Context, tx pgx.Tx, r replayed) (store.Due, e
 	_, err = tx.Exec(ctx, insertDeliverySQL, d.ID, d.Event, d.Endpoint, d.DueAt, d.WakeAt, d.ExpiresAt, string(d.State),
 		d.Tenant, d.ReplayOf)
 	return store.Due{ClaimItem: store.ClaimItem{Delivery: d.ID, Endpoint: d.Endpoint}, DueAt: d.DueAt}, err
+}
+
+// SendTest implements [store.Browser].
+func (s *Store) SendTest(ctx context.Context, t store.NewTest) (store.Due, error) {
+	var due store.Due
+	err := s.run(ctx, "send test", func(ctx context.Context) error {
+		send := func(tx pgx.Tx) (err error) {
+			due, err = s.sendTest(ctx, tx, t)
+			return err
+		}
+		err := s.change(ctx, send)
+		if noPartition(err) {
+			now := time.Now()
+			if _, err := s.makePartitions(ctx, now, now); err != nil {
+				return err
+			}
+			err = s.change(ctx, send)
+		}
+		return err
+	})
+	if err != nil {
+		return store.Due{}, err
+	}
+	return due, nil
+}
+
+func (s *Store) sendTest(ctx context.Context, tx pgx.Tx, t store.NewTest) (store.Due, error) {
+	var now time.Time
+	var endpoint endpointRow
+	if err := tx.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now); err != nil {
+		return store.Due{}, err
+	}
+	e := &t.Event
+	if err := endpoint.scan(tx.QueryRow(ctx, endpointSQL, t.Endpoint, e.Tenant)); err != nil {
+		return store.Due{}, err
+	}
+	if endpoint.Status != webhook.EndpointActive {
+		return store.Due{}, store.ErrConflict
+	}
+	_, err := tx.Exec(ctx, insertTestSQL, e.ID, now, e.Tenant, e.Source, e.CEID, e.Type, optional(e.Subject), e.Time,
+		optional(e.DataType), e.Data)
+	if err != nil {
+		return store.Due{}, err
+	}
+	d := webhook.Delivery{ID: t.Delivery, Tenant: e.Tenant, Event: e.ID, Endpoint: t.Endpoint}
+	s.policy.Plan(&d, &endpoint.Endpoint, now)
+	d.DueAt, d.WakeAt = now, now
+	_, err = tx.Exec(ctx, insertDeliverySQL, d.ID, d.Event, d.Endpoint, d.DueAt, d.WakeAt, d.ExpiresAt, string(d.State),
+		d.Tenant, d.ReplayOf)
+	return store.Due{ClaimItem: store.ClaimItem{Delivery: d.ID, Endpoint: d.Endpoint}, DueAt: d.DueAt}, err
+}
+
+// ErasePayload implements [store.Browser].
+func (s *Store) ErasePayload(ctx context.Context, tenant string, event webhook.ID) (time.Time, error) {
+	var since time.Time
+	err := s.run(ctx, "erase payload", func(ctx context.Context) error {
+		return s.change(ctx, func(tx pgx.Tx) error {
+			err := tx.QueryRow(ctx, "SELECT erase_payload($1, $2)", tenant, event).Scan(&since)
+			if err == nil && since.IsZero() {
+				return store.ErrNotFound
+			}
+			return err
+		})
+	})
+	return since, err
 }

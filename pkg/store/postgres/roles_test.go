@@ -76,6 +76,35 @@ func TestRolesCanDoTheirOwn(t *testing.T) {
 	require.NoError(t, manage.SetEndpointStatus(b.ctx, b.tenant, e.ID, webhook.EndpointActive, ""))
 	secret := webhook.Secret{ID: b.ids.New(time.Now()), Endpoint: e.ID, Kind: webhook.SecretHMAC, Key: make([]byte, 24)}
 	require.NoError(t, manage.AddSecret(b.ctx, b.tenant, secret, time.Hour))
+	require.NoError(t, manage.CreateEventType(b.ctx, store.EventType{
+		Tenant: b.tenant, Name: "a", Schema: []byte(`{}`), Policy: webhook.SchemaFlag,
+	}))
+	require.NoError(t, manage.UpdateEventType(b.ctx, store.EventType{Tenant: b.tenant, Name: "a", Version: 1}))
+	_, err = ingest.Subscriptions(b.ctx, b.tenant)
+	require.NoError(t, err)
+	require.NoError(t, manage.DeleteEventType(b.ctx, b.tenant, "a"))
+	_, err = manage.PublicKeys(b.ctx, e.ID)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	tested := store.NewTest{
+		Event:    webhook.Event{ID: b.ids.New(time.Now()), Tenant: b.tenant, Source: "/s", CEID: "test", Type: "t"},
+		Endpoint: e.ID,
+	}
+	tested.Delivery = tested.Event.ID.Sibling()
+	_, err = manage.SendTest(b.ctx, tested)
+	require.NoError(t, err)
+	_, err = manage.ErasePayload(b.ctx, b.tenant, tested.Event.ID)
+	require.NoError(t, err)
+	again := store.Rejected{ID: b.ids.New(time.Now()), Tenant: b.tenant, Whole: true}
+	kept, err = ingest.Reject(b.ctx, again, 5)
+	require.NoError(t, err)
+	require.True(t, kept)
+	require.NoError(t, manage.Redrive(b.ctx, b.tenant, again.ID))
+	_, err = manage.RedriveAll(b.ctx, b.tenant, "", 5)
+	require.NoError(t, err)
+	waiting, err := retry.Redrives(b.ctx, 5)
+	require.NoError(t, err)
+	require.Len(t, waiting, 1)
+	require.NoError(t, retry.Redriven(b.ctx, store.Redriven{Tenant: b.tenant, ID: again.ID, Event: tested.Event.ID}))
 	_, err = manage.RejectedEvents(b.ctx, b.tenant, 5)
 	require.NoError(t, err)
 	require.NoError(t, manage.RevokeKey(b.ctx, b.tenant, key.ID))
@@ -173,6 +202,8 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 			"UPDATE deliveries SET state = 'succeeded'", "DELETE FROM event_keys", "INSERT INTO tenants (id) VALUES ('x')",
 			"UPDATE tenants SET config_version = 1", "SELECT drop_partition('events', now() - interval '30 days')",
 			"SELECT outcome FROM attempts", "UPDATE api_keys SET scopes = '{admin}'", "SELECT before FROM audit_log",
+			"SELECT description FROM event_types", "UPDATE event_types SET schema = NULL", "SELECT body FROM rejected_events",
+			"SELECT erase_payload('x', gen_random_uuid())", "UPDATE rejected_events SET body = NULL",
 			"INSERT INTO audit_log (id) VALUES (gen_random_uuid())", "SELECT response FROM idempotency_keys",
 			"SELECT id FROM jobs", "SELECT erase_deliveries('acme', NULL, 1, 1)",
 		},
@@ -180,6 +211,7 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 			"INSERT INTO events SELECT * FROM events", "INSERT INTO deliveries SELECT * FROM deliveries",
 			"DELETE FROM deliveries", "DELETE FROM attempts", "UPDATE endpoints SET url = 'https://evil.example'",
 			"UPDATE endpoint_secrets SET sealed = ''", "SELECT hash FROM api_keys", "UPDATE events SET data = NULL",
+			"SELECT schema FROM event_types", "SELECT erase_payload('x', gen_random_uuid())",
 			"SELECT make_partitions(now(), now())", "UPDATE deliveries SET endpoint_id = event_id",
 			"SELECT at FROM audit_log", "SELECT owner FROM idempotency_keys", "UPDATE api_keys SET last_used_at = now()",
 			"SELECT id FROM jobs", "SELECT erase_events('acme', NULL, 1, 1)",
@@ -187,6 +219,8 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 		"homing_retry": {
 			"SELECT sealed FROM endpoint_secrets", "SELECT headers FROM endpoints", "SELECT data FROM events",
 			"DELETE FROM deliveries", "DELETE FROM events", "UPDATE endpoints SET url = 'https://evil.example'",
+			"UPDATE event_types SET schema = NULL", "SELECT erase_payload('x', gen_random_uuid())",
+			"UPDATE rejected_events SET tenant = 'x'", "UPDATE api_keys SET scopes = '{admin}'",
 			"DELETE FROM attempts", "DROP TABLE events", "SELECT response FROM idempotency_keys", "DELETE FROM audit_log",
 			"DELETE FROM tenants", "DELETE FROM endpoints", "UPDATE tenants SET deleted_at = now()", "SELECT trace_parent FROM events",
 			"INSERT INTO jobs SELECT * FROM jobs", "UPDATE jobs SET tenant = 'x'", "UPDATE jobs SET spec = '{}'",
@@ -195,6 +229,8 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 		"homing_manage": {
 			"DELETE FROM events", "DELETE FROM deliveries", "UPDATE events SET data = NULL", "DELETE FROM attempts",
 			"SELECT drop_partition('events', now() - interval '30 days')", "SELECT grant_to_roles()",
+			"UPDATE events SET type = 'x'", "UPDATE attempts SET response_body = NULL", "UPDATE rejected_events SET body = NULL",
+			"SELECT erase_deliveries('x', gen_random_uuid(), gen_random_uuid(), gen_random_uuid())",
 			"UPDATE attempts SET outcome = 'success'", "UPDATE audit_log SET after = NULL", "DELETE FROM audit_log",
 			"DELETE FROM idempotency_keys", "DELETE FROM tenants", "DELETE FROM api_keys", "TRUNCATE audit_log",
 			"DELETE FROM jobs", "UPDATE jobs SET tenant = 'x'", "SELECT erase_rest('acme', 500)",

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/ed25519"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -86,4 +87,36 @@ func (s *Store) secrets(ctx context.Context, tenant string, endpoint webhook.ID)
 		return nil, store.ErrNotFound
 	}
 	return list, nil
+}
+
+// PublicKeys implements [store.Directory].
+func (s *Store) PublicKeys(ctx context.Context, endpoint webhook.ID) ([]ed25519.PublicKey, error) {
+	var list []ed25519.PublicKey
+	err := s.run(ctx, "public keys", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, publicSecretsSQL, endpoint)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (ed25519.PublicKey, error) {
+			secret := webhook.Secret{Endpoint: endpoint}
+			var tenant, keyID string
+			var sealed []byte
+			if err := row.Scan(&tenant, &secret.ID, &keyID, &sealed); err != nil {
+				return nil, err
+			}
+			key, err := s.openSecret(tenant, &secret, keyID, sealed)
+			if err == nil && len(key) != ed25519.PrivateKeySize {
+				err = errSealing
+			}
+			if err != nil {
+				return nil, err
+			}
+			return ed25519.PrivateKey(key).Public().(ed25519.PublicKey), nil
+		})
+		if err == nil && len(list) == 0 {
+			return store.ErrNotFound
+		}
+		return err
+	})
+	return list, err
 }

@@ -105,7 +105,8 @@ func (c *claim) scanTargets(rows pgx.Rows) error {
 		err := rows.Scan(&e.ID, &r.now, &e.Tenant, &e.Status, &r.throttledUntil, &e.Version, &r.changed,
 			(*nullText)(&e.URL), &e.Types, (*nullText)(&e.Filter), (*nullText)(&e.format), &e.sealedHeaders,
 			(*nullText)(&e.headersKeyID), &e.Schedule, &e.Timeout, &e.RatePerSecond, (*nullText)(&e.StatusReason),
-			&e.PausedAt, &e.PausedTotal, &e.CreatedAt, &r.ids, &r.kinds, &r.keyIDs, &r.sealed, &r.created, &r.expires)
+			&e.PausedAt, &e.PausedTotal, &e.CreatedAt, (*nullText)(&e.Consent.Origin), &e.Consent.PerMinute,
+			&e.Consent.At, &r.ids, &r.kinds, &r.keyIDs, &r.sealed, &r.created, &r.expires)
 		if err != nil {
 			return err
 		}

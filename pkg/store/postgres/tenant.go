@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
 // CreateTenant implements [store.Directory].
@@ -20,7 +21,8 @@ func (s *Store) CreateTenant(ctx context.Context, id string) error {
 func (s *Store) AddTenant(ctx context.Context, t store.Tenant) error {
 	return s.run(ctx, "add tenant", func(ctx context.Context) error {
 		return s.change(ctx, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "INSERT INTO tenants (id, name) VALUES ($1, $2)", t.ID, t.Name)
+			_, err := tx.Exec(ctx, "INSERT INTO tenants (id, name, schema_policy) VALUES ($1, $2, $3)", t.ID, t.Name,
+				cmp.Or(t.SchemaPolicy, webhook.SchemaOff))
 			return err
 		})
 	})
@@ -42,7 +44,7 @@ func (s *Store) Tenants(ctx context.Context) ([]string, error) {
 
 // scanTenant reads a row of the tenant queries.
 func scanTenant(row pgx.Row) (t store.Tenant, err error) {
-	return t, row.Scan(&t.ID, &t.Name, &t.Version, &t.CreatedAt, &t.DeletedAt)
+	return t, row.Scan(&t.ID, &t.Name, &t.Version, &t.CreatedAt, &t.DeletedAt, &t.SchemaPolicy)
 }
 
 // Tenant implements [store.Directory].
@@ -87,7 +89,7 @@ func checkPage(limit int) error {
 func (s *Store) UpdateTenant(ctx context.Context, t store.Tenant) error {
 	return s.run(ctx, "update tenant", func(ctx context.Context) error {
 		return s.change(ctx, func(tx pgx.Tx) error {
-			tag, err := tx.Exec(ctx, updateTenantSQL, t.ID, t.Name, t.Version)
+			tag, err := tx.Exec(ctx, updateTenantSQL, t.ID, t.Name, t.Version, cmp.Or(t.SchemaPolicy, webhook.SchemaOff))
 			if err != nil || tag.RowsAffected() > 0 {
 				return err
 			}

@@ -57,6 +57,7 @@ func beginsAttempt(t *testing.T, b *bundle) {
 func givesWhatIsNeeded(t *testing.T, b *bundle) {
 	e := b.endpoint(func(e *webhook.Endpoint) {
 		e.Format, e.Timeout, e.RatePerSecond = webhook.FormatStandard, 9*time.Second, 5
+		e.Consent = webhook.Consent{Origin: "homing.example", PerMinute: 30, At: time.Unix(1e9, 0).UTC()}
 		e.Schedule = []time.Duration{0, time.Minute}
 		e.Filter = "amount > 10"
 	})

@@ -71,6 +71,7 @@ func storesEndpoint(t *testing.T, b *bundle) {
 			0, 1500 * time.Millisecond, time.Hour,
 		},
 		Timeout: 17 * time.Second, RatePerSecond: 12,
+		Consent: webhook.Consent{Origin: "homing.example", PerMinute: 30, At: time.Unix(1e9, 0).UTC()},
 	}
 	require.NoError(t, b.Store.CreateEndpoint(b.ctx, want, nil))
 	got := b.stored(want.ID)

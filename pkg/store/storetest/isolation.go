@@ -23,6 +23,8 @@ func answersNotFound(t *testing.T, b *bundle) {
 	n := b.event(e)
 	d := b.store(n)[0]
 	ended := b.succeed(b.to(e).ID)
+	b.eventType("order.paid")
+	whole := b.whole("schema")
 	job := b.start(store.JobReplay, store.JobSpec{Endpoint: e.ID}, 1)
 	e, d, ended = b.stored(e.ID), b.view(d.ID).Delivery, b.view(ended.ID).Delivery
 	stranger := b.newTenant()
@@ -46,6 +48,19 @@ func answersNotFound(t *testing.T, b *bundle) {
 		},
 		"replay of a range": func() error {
 			_, err := b.Store.StartJob(b.ctx, b.as(stranger).jobOf(store.JobReplay, store.JobSpec{Endpoint: e.ID}, 0))
+			return err
+		},
+		"erase":   func() error { _, err := b.Store.ErasePayload(b.ctx, stranger, n.Event.ID); return err },
+		"redrive": func() error { return b.Store.Redrive(b.ctx, stranger, whole.ID) },
+		"type":    func() error { _, err := b.Store.EventType(b.ctx, stranger, "order.paid"); return err },
+		"no type": func() error { return b.Store.DeleteEventType(b.ctx, stranger, "order.paid") },
+		"retype": func() error {
+			return b.Store.UpdateEventType(b.ctx, store.EventType{Tenant: stranger, Name: "order.paid", Version: 1})
+		},
+		"test": func() error {
+			test := b.testOf(e.ID)
+			test.Event.Tenant = stranger
+			_, err := b.Store.SendTest(b.ctx, test)
 			return err
 		},
 		"status": func() error {

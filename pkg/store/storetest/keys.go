@@ -24,7 +24,7 @@ var keyTests = []test{
 
 // key makes a key of the tenant.
 func (b *bundle) key(change ...func(*store.APIKey)) store.APIKey {
-	k := store.APIKey{ID: b.id(), Tenant: b.tenant, Name: "the shop"}
+	k := store.APIKey{ID: b.id(), Kind: store.KeyPlain, Tenant: b.tenant, Name: "the shop"}
 	_, _ = rand.Read(k.Hash[:])
 	for _, c := range change {
 		c(&k)

@@ -35,7 +35,8 @@ func namesTenants(t *testing.T, b *bundle) {
 	in := b.during(func() { require.NoError(t, b.Store.AddTenant(b.ctx, store.Tenant{ID: "a", Name: "Acme, Ltd."})) })
 	got := b.tenantOf("a")
 	in.requireAfter(t, 0, got.CreatedAt)
-	require.Equal(t, store.Tenant{ID: "a", Name: "Acme, Ltd.", Version: 1, CreatedAt: got.CreatedAt}, got)
+	require.Equal(t, store.Tenant{ID: "a", Name: "Acme, Ltd.", Version: 1, CreatedAt: got.CreatedAt,
+		SchemaPolicy: webhook.SchemaOff}, got)
 	require.ErrorIs(t, b.Store.AddTenant(b.ctx, store.Tenant{ID: "a"}), store.ErrConflict)
 	require.ErrorIs(t, b.Store.AddTenant(b.ctx, store.Tenant{ID: "b", Name: "\x00"}), store.ErrInvalid)
 	_, err := b.Store.Tenant(b.ctx, "b")
@@ -205,6 +206,7 @@ func updatesEndpoint(t *testing.T, b *bundle) {
 	change.URL, change.Types, change.Filter = "https://other.example/hooks", []string{"a", "b*"}, "subject = 'x'"
 	change.Format, change.Headers = webhook.FormatStandard, map[string]string{"X-New": "value"}
 	change.Schedule, change.Timeout, change.RatePerSecond = []time.Duration{0, time.Minute}, 7*time.Second, 9
+	change.Consent = webhook.Consent{Origin: "homing.example", PerMinute: 30, At: time.Unix(1e9, 0).UTC()}
 	require.NoError(t, b.Store.UpdateEndpoint(b.ctx, change))
 	want := change
 	want.Version++
@@ -215,7 +217,7 @@ func updatesEndpoint(t *testing.T, b *bundle) {
 	require.ErrorIs(t, b.Store.UpdateEndpoint(b.ctx, change), store.ErrConflict)
 	change.Version = want.Version
 	change.Types, change.Filter, change.Headers, change.Schedule = nil, "", map[string]string{}, nil
-	change.Timeout, change.RatePerSecond = 0, 0
+	change.Timeout, change.RatePerSecond, change.Consent = 0, 0, webhook.Consent{}
 	require.NoError(t, b.Store.UpdateEndpoint(b.ctx, change))
 	want = change
 	want.Headers = nil

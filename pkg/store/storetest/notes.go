@@ -43,6 +43,9 @@ func (b *bundle) changes() map[string]func(context.Context) error {
 	rejected := b.rejected(b.tenant)
 	b.reject(rejected, 10)
 	job := b.start(store.JobReplay, store.JobSpec{Endpoint: e.ID}, 1)
+	b.eventType("noted")
+	b.eventType("noted.too")
+	waiting := b.whole("schema")
 	return map[string]func(context.Context) error{
 		"create tenant": func(ctx context.Context) error { return b.Store.CreateTenant(ctx, "t-"+token()) },
 		"add tenant":    func(ctx context.Context) error { return b.Store.AddTenant(ctx, store.Tenant{ID: "t-" + token()}) },
@@ -66,6 +69,28 @@ func (b *bundle) changes() map[string]func(context.Context) error {
 		"add secret": func(ctx context.Context) error { return b.Store.AddSecret(ctx, b.tenant, b.secret(e.ID), 0) },
 		"retry now": func(ctx context.Context) error {
 			_, err := b.Store.RetryNow(ctx, b.tenant, again.ID, b.ids)
+			return err
+		},
+		"create event type": func(ctx context.Context) error {
+			return b.Store.CreateEventType(ctx, store.EventType{Tenant: b.tenant, Name: "t-" + token()})
+		},
+		"update event type": func(ctx context.Context) error {
+			return b.Store.UpdateEventType(ctx, store.EventType{Tenant: b.tenant, Name: "noted", Version: 1})
+		},
+		"delete event type": func(ctx context.Context) error {
+			return b.Store.DeleteEventType(ctx, b.tenant, "noted.too")
+		},
+		"send test": func(ctx context.Context) error {
+			_, err := b.Store.SendTest(ctx, b.testOf(e.ID))
+			return err
+		},
+		"erase": func(ctx context.Context) error {
+			_, err := b.Store.ErasePayload(ctx, b.tenant, b.to(e).Event)
+			return err
+		},
+		"redrive": func(ctx context.Context) error { return b.Store.Redrive(ctx, b.tenant, waiting.ID) },
+		"redrive all": func(ctx context.Context) error {
+			_, err := b.Store.RedriveAll(ctx, b.tenant, "", 10)
 			return err
 		},
 		"discard": func(ctx context.Context) error { return b.Store.DiscardRejected(ctx, b.tenant, rejected.ID) },

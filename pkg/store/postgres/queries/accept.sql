@@ -4,6 +4,7 @@
 -- $5      dedupe window
 -- $6-$16  per event, the rest of its columns
 -- $17-$23 per delivery: id, event, endpoint, tenant, due in, lifetime, wake in
+-- $24     per event, where its data do not satisfy the schema of their type
 --
 -- Returns the keys that were taken or found, with the event that holds each and when that was accepted. A key whose
 -- event was matched with an old configuration is not returned. An event is new when it holds its key since just now;
@@ -33,15 +34,15 @@ WITH clock AS MATERIALIZED (
     SELECT event_id FROM taken WHERE accepted_at = (SELECT now FROM clock)
 ), inserted AS (
     INSERT INTO events (id, tenant, source, ce_id, type, subject, ce_time, data_type, data_schema, extensions,
-        trace_parent, trace_state, data, accepted_at)
+        trace_parent, trace_state, data, schema_error, accepted_at)
     SELECT i.id, i.tenant, i.source, i.ce_id, i.type, i.subject, i.ce_time, i.data_type, i.data_schema, i.extensions,
-        i.trace_parent, i.trace_state, i.data, (SELECT now FROM clock)
+        i.trace_parent, i.trace_state, i.data, i.schema_error, (SELECT now FROM clock)
     FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::text[]) AS tenant, unnest($6::text[]) AS source,
                  unnest($7::text[]) AS ce_id, unnest($8::text[]) AS type, unnest($9::text[]) AS subject,
                  unnest($10::timestamptz[]) AS ce_time, unnest($11::text[]) AS data_type,
                  unnest($12::text[]) AS data_schema, unnest($13::jsonb[]) AS extensions,
                  unnest($14::text[]) AS trace_parent, unnest($15::text[]) AS trace_state,
-                 unnest($16::bytea[]) AS data) i
+                 unnest($16::bytea[]) AS data, unnest($24::text[]) AS schema_error) i
     WHERE (i.id IN (SELECT event_id FROM won)) IS TRUE
 ), planned AS (
     INSERT INTO deliveries (id, event_id, endpoint_id, due_at, wake_at, expires_at, state, attempt_no, interruptions,

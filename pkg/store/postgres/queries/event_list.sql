@@ -4,7 +4,7 @@
 -- $1 tenant, $2 older than this id, $3 from this id on (NULL: to the oldest), $4 type ('': any), $5 subject ('': any),
 -- $6 how many
 SELECT id, source, ce_id, type, subject, ce_time, data_type, data_schema, extensions, trace_parent, trace_state, origin,
-    accepted_at
+    accepted_at, schema_error, erased_at
 FROM events
 WHERE tenant = $1 AND id < $2 AND id >= coalesce($3, '00000000-0000-0000-0000-000000000000'::uuid)
     AND ($4 = '' OR type = $4) AND ($5 = '' OR subject = $5)

@@ -3,7 +3,7 @@
 --
 -- $1 hash
 WITH found AS (
-    SELECT k.id, k.tenant, k.name, k.scopes, t.config_version, k.created_at, k.expires_at, k.last_used_at
+    SELECT k.id, k.kind, k.tenant, k.name, k.scopes, t.config_version, k.created_at, k.expires_at, k.last_used_at
     FROM api_keys k
     LEFT JOIN tenants t ON t.id = k.tenant
     WHERE k.hash = $1 AND k.revoked_at IS NULL AND coalesce(k.expires_at > clock_timestamp(), true)
@@ -13,4 +13,4 @@ WITH found AS (
     FROM found
     WHERE k.id = found.id AND coalesce(found.last_used_at < clock_timestamp() - interval '1 minute', true)
 )
-SELECT id, coalesce(tenant, ''), name, scopes, coalesce(config_version, 0), created_at, expires_at FROM found;
+SELECT id, kind, coalesce(tenant, ''), name, scopes, coalesce(config_version, 0), created_at, expires_at FROM found;

@@ -1,2 +1,2 @@
 -- $1 id
-SELECT id, name, version, created_at, deleted_at FROM tenants WHERE id = $1;
+SELECT id, name, version, created_at, deleted_at, schema_policy FROM tenants WHERE id = $1;

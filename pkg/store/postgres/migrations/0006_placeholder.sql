@@ -1,0 +1,1 @@
+-- In its place comes the migration of this number when the branches are merged.
