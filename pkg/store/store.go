@@ -35,8 +35,6 @@ type Store interface {
 	Recorder
 	Reconciler
 	Housekeeper
-	Statistics
-	Notices
 	Directory
 	Browser
 
@@ -323,7 +321,8 @@ type Due struct {
 // Housekeeper is what retry needs to keep the store in order.
 type Housekeeper interface {
 	// Housekeep makes partitions ahead, drops those past the retention that hold nothing live, and deletes expired dedupe
-	// keys, rejected events, spent secrets, counts, and notices that were told and counted, in batches. It may be called at any time by any number of processes.
+	// keys, rejected events, spent secrets, counts, and notices that were told and counted, in batches. It may be called
+	// at any time by any number of processes.
 	Housekeep(ctx context.Context, r Retention) (Housekept, error)
 	// Stats returns what the store knows of the work outstanding: cheap enough for every tick.
 	Stats(ctx context.Context) (Stats, error)
