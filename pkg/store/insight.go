@@ -7,6 +7,12 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
+// Insight is what becomes of everything that is recorded: counts, and notices.
+type Insight interface {
+	Statistics
+	Notices
+}
+
 // Statistics is what retry needs to count what was recorded, and manage to show it.
 type Statistics interface {
 	// Tally counts what was recorded since the last time, for each span of TallySpan, and then judges which endpoints

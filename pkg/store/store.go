@@ -37,8 +37,6 @@ type Store interface {
 	Recorder
 	Reconciler
 	Housekeeper
-	Statistics
-	Notices
 	Redriver
 	Directory
 	Browser

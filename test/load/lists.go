@@ -168,7 +168,9 @@ func (l *listed) measure(ctx context.Context) (row, error) {
 		before = next
 	}
 	s := h.summary()
-	r := row{title: fmt.Sprintf("%s: p50 %.1f ms, p99 %.1f ms", l.title, millis(s.P50), millis(s.P99)), load: loadAverage()}
+	r := row{
+		title: fmt.Sprintf("%s: p50 %.1f ms, p99 %.1f ms", l.title, millis(s.P50), millis(s.P99)), load: loadAverage(),
+	}
 	r.atMost("p99", millis(s.P99), millis(listGoal), "ms")
 	return r, nil
 }

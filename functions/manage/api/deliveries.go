@@ -102,8 +102,8 @@ func showAttempt(r webhook.Attempt) Attempt {
 	return out
 }
 
-// requestSlack is how long an attempt may have waited with the endpoint as it was before it is sent: it is claimed, takes
-// its turn, and is given back when its lease does not cover its timeout any more. Clocks that differ are in it, too.
+// requestSlack is how long an attempt may have waited with the endpoint as it was before it is sent: it is claimed,
+// takes its turn, and is given back when its lease does not cover its timeout any more. Clocks that differ are in it.
 const requestSlack = 2 * time.Minute
 
 // unsent are the outcomes of attempts of which nothing reached the endpoint, or nobody knows.

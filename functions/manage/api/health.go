@@ -15,20 +15,17 @@ const healthWindow = 24 * time.Hour
 type Health struct {
 	Endpoint webhook.ID `json:"endpoint" format:"uuid"`
 	//nolint:lll // a tag cannot be broken
-	State string `json:"state" enum:"healthy,failing,throttled,paused,disabled,deleted" doc:"Failing: less of its attempts succeed than the deployment asks for. Throttled: it has asked not to be sent to for a while."`
-	//nolint:lll // a tag cannot be broken
+	State  string `json:"state" enum:"healthy,failing,throttled,paused,disabled,deleted" doc:"Failing: less of its attempts succeed than the deployment asks for. Throttled: it has asked not to be sent to for a while."`
 	Reason string `json:"reason,omitempty" doc:"Why it is paused or disabled."`
 	//nolint:lll // a tag cannot be broken
-	StateSince *time.Time `json:"state_since,omitempty" doc:"Since when it is paused, disabled, deleted, or failing; for a healthy one, since when it is active, if that ever changed."`
-	//nolint:lll // a tag cannot be broken
+	StateSince     *time.Time    `json:"state_since,omitempty" doc:"Since when it is paused, disabled, deleted, or failing; for a healthy one, since when it is active, if that ever changed."`
 	ThrottledUntil *time.Time    `json:"throttled_until,omitempty"`
 	FailingSince   *time.Time    `json:"failing_since,omitempty"`
 	LastDay        Counts        `json:"last_day" doc:"The last 24 hours, to the hour."`
 	LastSuccessAt  *time.Time    `json:"last_success_at,omitempty"`
 	LastFailure    *FailedDetail `json:"last_failure,omitempty"`
-	//nolint:lll // a tag cannot be broken
-	Waiting int `json:"waiting" doc:"Deliveries that have not ended. It is not counted beyond 10,000."`
-	Held    int `json:"held" doc:"Those of them that wait only because it is paused, disabled or throttled."`
+	Waiting        int           `json:"waiting" doc:"Deliveries that have not ended. It is not counted beyond 10,000."`
+	Held           int           `json:"held" doc:"Those of them that wait only because it is paused, disabled or throttled."`
 	//nolint:lll // a tag cannot be broken
 	AsOf time.Time `json:"as_of" doc:"Up to when everything has been counted: see the statistics. State and waiting are of now."`
 }

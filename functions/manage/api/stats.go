@@ -19,10 +19,9 @@ type Stats struct {
 	To     time.Time `json:"to" doc:"The end of the last bucket."`
 	Bucket string    `json:"bucket" enum:"5m,1h,1d"`
 	//nolint:lll // a tag cannot be broken
-	AsOf  time.Time `json:"as_of" doc:"Up to when everything has been counted: not longer ago than the interval between ticks, a minute as a rule, unless Homing has been away."`
-	Total Counts    `json:"total" doc:"Over all buckets."`
-	//nolint:lll // a tag cannot be broken
-	Data []StatsBucket `json:"data" nullable:"false" doc:"Those with something in them, in order."`
+	AsOf  time.Time     `json:"as_of" doc:"Up to when everything has been counted: not longer ago than the interval between ticks, a minute as a rule, unless Homing has been away."`
+	Total Counts        `json:"total" doc:"Over all buckets."`
+	Data  []StatsBucket `json:"data" nullable:"false" doc:"Those with something in them, in order."`
 }
 
 // StatsBucket is one span of time.
@@ -33,11 +32,9 @@ type StatsBucket struct {
 
 // Counts is what was recorded in a span of time.
 type Counts struct {
-	//nolint:lll // a tag cannot be broken
 	Events     *int64 `json:"events,omitempty" doc:"Events accepted, without replays; missing for an endpoint."`
 	Deliveries Ended  `json:"deliveries"`
-	//nolint:lll // a tag cannot be broken
-	Attempts int64 `json:"attempts" doc:"Attempts that were sent and whose outcome was recorded in this time."`
+	Attempts   int64  `json:"attempts" doc:"Attempts that were sent and whose outcome was recorded in this time."`
 	//nolint:lll // a tag cannot be broken
 	Outcomes map[string]int64 `json:"outcomes" nullable:"false" doc:"Attempts by outcome, also those that were interrupted or given back unsent."`
 	//nolint:lll // a tag cannot be broken

@@ -33,8 +33,8 @@ func (s *Scheduler) tally(ctx context.Context) error {
 	return nil
 }
 
-// Tell passes on what notices tell of, as events to those who subscribe to them, until none is left. It may be called at
-// any time: what is told is marked in the commit that accepts the events.
+// Tell passes on what notices tell of, as events to those who subscribe to them, until none is left. It may be called
+// at any time: what is told is marked in the commit that accepts the events.
 func (s *Scheduler) Tell(ctx context.Context) error {
 	for ctx.Err() == nil {
 		notices, err := s.cfg.Store.Untold(ctx, noticesAtOnce)

@@ -96,7 +96,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 			return store.ErrConflict
 		}
 		e = cloneEndpoint(e)
-		if e.Headers != nil || e.Format != row.Format {
+		if e.Headers != nil || e.Format != row.Format || e.Consent.Origin != row.Consent.Origin {
 			row.requestSince = now
 		}
 		row.URL, row.Types, row.Filter, row.Format = e.URL, e.Types, e.Filter, e.Format

@@ -13,8 +13,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// insight is what the store keeps of notices and statistics. Counts are not kept: they are made of what is stored, up to
-// where the counting has come.
+// insight is what the store keeps of notices and statistics. Counts are not kept: they are made of what is stored, up
+// to where the counting has come.
 type insight struct {
 	notices []noticeRow
 	// asOf is up to when everything was counted; through up to when for good.

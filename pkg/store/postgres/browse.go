@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -57,7 +58,7 @@ func (s *Store) listDeliveries(ctx context.Context, q *store.DeliveryQuery) ([]w
 	case !q.Endpoint.IsZero() && !live:
 		return s.deliveries(ctx, endpointDeliveriesSQL, append(args, nil, q.Endpoint))
 	}
-	sql, more := newestDeliveriesSQL, append(args, walkRows)
+	sql, more := newestDeliveriesSQL, append(slices.Clone(args), walkRows)
 	if !q.Endpoint.IsZero() {
 		sql, more = endpointDeliveriesSQL, append(more, q.Endpoint)
 	}

@@ -11,24 +11,28 @@ import (
 )
 
 // setupLists has ten thousand deliveries that succeeded, to two endpoints of two tenants, over some weeks.
-func setupLists(t *testing.T) (*planned, webhook.Endpoint) {
+func setupLists(t *testing.T) (p *planned, busy, rare webhook.Endpoint) {
 	t.Helper()
-	p := setupPlanned(t)
-	busy, rare := p.endpoint(), p.endpoint()
+	p = setupPlanned(t)
+	busy, rare = p.endpoint(), p.endpoint()
 	p.exec("SET enable_seqscan = on")
-	p.exec(`INSERT INTO deliveries (id, event_id, endpoint_id, due_at, expires_at, state, attempt_no, interruptions, tenant)
+	p.exec(`INSERT INTO deliveries (id, event_id, endpoint_id, due_at, expires_at, state, attempt_no, interruptions,
+		tenant)
 		SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - n * 200000::bigint), 12, '0') || '7000'
 			|| '8' || lpad(to_hex(n), 15, '0'))::uuid, gen_random_uuid(), $1, now(), now(), 'succeeded', 1, 0, 'acme'
 		FROM generate_series(1, 10000) n`, busy.ID)
+	p.exec(`INSERT INTO events (id, accepted_at, tenant, source, ce_id, type)
+		SELECT id, now(), 'other', '/s', '1', 't' FROM deliveries`)
 	p.exec("ANALYZE")
 	p.exec("SET enable_seqscan = off")
-	return p, rare
+	return p, busy, rare
 }
 
-// TestPlansOfLists holds each list to the index that is made for it, so that what it does not look for costs it nothing.
+// TestPlansOfLists holds each list to the index that is made for it, so that what it does not look for costs it
+// nothing.
 func TestPlansOfLists(t *testing.T) {
 	t.Parallel()
-	p, rare := setupLists(t)
+	p, busy, rare := setupLists(t)
 	w := p.claim(store.ClaimRequest{Items: p.many(3, rare)}).Work
 	gone := failure(w[0], time.Minute)
 	gone.Next, gone.Reason = webhook.StateExhausted, webhook.ReasonSchedule
@@ -42,6 +46,10 @@ func TestPlansOfLists(t *testing.T) {
 		"Endpoint": {
 			"in the order of their index", `Index Scan (Backward )?using \w+endpoint_id_id_idx `,
 			store.DeliveryQuery{Endpoint: rare.ID}, 3,
+		},
+		"BusyEndpoint": {
+			"in the order of their index", `Index Scan (Backward )?using \w+endpoint_id_id_idx `,
+			store.DeliveryQuery{Endpoint: busy.ID}, 50,
 		},
 		"Failed": {
 			"that ended without success", `Index Scan (Backward )?using \w+endpoint_id_id_idx1 `,
@@ -69,21 +77,21 @@ func TestPlansOfLists(t *testing.T) {
 		})
 		require.Regexp(t, c.index, plan, name)
 		require.NotContains(t, plan, "Seq Scan on deliveries", name)
-		require.NotRegexp(t, `Rows Removed by Filter: \d{3}`, plan, name)
+		require.NotRegexp(t, `Rows Removed by Filter: \d{3}|actual time=[0-9.]+ rows=\d{4}`, plan, name)
 	}
 	plan := p.of("without their payloads", func() {
 		_, err := p.Events(p.ctx, store.EventQuery{Tenant: p.tenant, Limit: 50})
 		require.NoError(t, err)
 	})
 	require.Regexp(t, `Index Scan Backward using events_\w+tenant_id_idx`, plan)
-	require.NotContains(t, plan, "Sort", "in the order of the index")
+	require.NotRegexp(t, `Sort Method`, plan, "in the order of the index")
 }
 
 // TestPlanOfTheCounting holds the counting to finding attempts by the time of their recording, through the index that
 // costs those who record nothing, and their deliveries by key.
 func TestPlanOfTheCounting(t *testing.T) {
 	t.Parallel()
-	p, rare := setupLists(t)
+	p, _, rare := setupLists(t)
 	w := p.claim(store.ClaimRequest{Items: p.many(3, rare)}).Work
 	_, err := p.Record(p.ctx, []store.Result{success(w[0]), success(w[1])})
 	require.NoError(t, err)

@@ -64,6 +64,26 @@ func TestRolesCanDoTheirOwn(t *testing.T) {
 	require.NoError(t, err)
 	_, err = retry.Stats(b.ctx)
 	require.NoError(t, err)
+	done, err := retry.Tally(b.ctx, store.TallyRequest{Spans: 1000, Failing: webhook.FailingRule{
+		Window: time.Hour, Attempts: 1, Below: 101, // all of them
+	}})
+	require.NoError(t, err)
+	require.False(t, done.More)
+	notices, err := retry.Untold(b.ctx, 10)
+	require.NoError(t, err)
+	require.Len(t, notices, 3, "exhausted, disabled and failing")
+	told, err := retry.Tell(b.ctx, []webhook.ID{notices[0].ID, notices[1].ID, notices[2].ID}, nil)
+	require.NoError(t, err)
+	require.Empty(t, told)
+	_, err = manage.Health(b.ctx, b.tenant, e.ID)
+	require.NoError(t, err)
+	tallies, err := manage.Tallies(b.ctx, store.TallyQuery{
+		Tenant: b.tenant, From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour),
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, tallies)
+	_, err = manage.TalliedAt(b.ctx)
+	require.NoError(t, err)
 	parked := retry.many(1, e)
 
 	_, err = manage.RetryNow(b.ctx, b.tenant, items[0].Delivery, b.ids)
@@ -215,6 +235,7 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 			"SELECT make_partitions(now(), now())", "UPDATE deliveries SET endpoint_id = event_id",
 			"SELECT at FROM audit_log", "SELECT owner FROM idempotency_keys", "UPDATE api_keys SET last_used_at = now()",
 			"SELECT id FROM jobs", "SELECT erase_events('acme', NULL, 1, 1)",
+			"SELECT kind FROM notices", "DELETE FROM notices", "SELECT at FROM tallies",
 		},
 		"homing_retry": {
 			"SELECT sealed FROM endpoint_secrets", "SELECT headers FROM endpoints", "SELECT data FROM events",
@@ -232,6 +253,7 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 			"UPDATE events SET type = 'x'", "UPDATE attempts SET response_body = NULL", "UPDATE rejected_events SET body = NULL",
 			"SELECT erase_deliveries('x', gen_random_uuid(), gen_random_uuid(), gen_random_uuid())",
 			"UPDATE attempts SET outcome = 'success'", "UPDATE audit_log SET after = NULL", "DELETE FROM audit_log",
+			"DELETE FROM tallies", "UPDATE notices SET told_at = now()", "UPDATE tallied SET as_of = now()",
 			"DELETE FROM idempotency_keys", "DELETE FROM tenants", "DELETE FROM api_keys", "TRUNCATE audit_log",
 			"DELETE FROM jobs", "UPDATE jobs SET tenant = 'x'", "SELECT erase_rest('acme', 500)",
 			"SELECT copy_events('{}', '{}', 'acme', now(), 1)",

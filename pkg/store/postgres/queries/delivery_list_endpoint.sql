@@ -7,8 +7,9 @@ SELECT id, tenant, event_id, endpoint_id, state, reason, attempt_no, interruptio
     wake_at, expires_at, replay_of
 FROM (
     SELECT * FROM deliveries
-    WHERE (endpoint_id, id) < ($7::uuid, $2::uuid) AND (endpoint_id, id) >= ($7::uuid, coalesce($5::uuid, '00000000-0000-0000-0000-000000000000'::uuid))
-    ORDER BY endpoint_id DESC, id DESC
+    WHERE endpoint_id = $7::uuid AND (endpoint_id, id) < ($7::uuid, $2::uuid)
+        AND (endpoint_id, id) >= ($7::uuid, coalesce($5::uuid, '00000000-0000-0000-0000-000000000000'::uuid))
+    ORDER BY id DESC
     LIMIT $6::integer
 ) newest
 WHERE tenant = $1 AND ($3 = '' OR state = nullif($3, '')::delivery_state)

@@ -10,10 +10,10 @@ CROSS JOIN LATERAL (
     SELECT id, tenant, event_id, endpoint_id, state, reason, attempt_no, interruptions, due_at, started_at, lease_until,
         wake_at, expires_at, replay_of
     FROM deliveries
-    WHERE (endpoint_id, id) < (e.id, $2::uuid) AND (endpoint_id, id) >= (e.id, coalesce($5::uuid, '00000000-0000-0000-0000-000000000000'::uuid))
-        AND tenant = $1
+    WHERE endpoint_id = e.id AND tenant = $1 AND (endpoint_id, id) < (e.id, $2::uuid)
+        AND (endpoint_id, id) >= (e.id, coalesce($5::uuid, '00000000-0000-0000-0000-000000000000'::uuid))
         AND ($3 = '' OR state = nullif($3, '')::delivery_state)
-    ORDER BY endpoint_id DESC, id DESC
+    ORDER BY id DESC
     LIMIT $4
 ) d
 WHERE e.tenant = $1 AND ($6::uuid IS NULL OR e.id = $6)
