@@ -11,6 +11,7 @@ import (
 	"github.com/homing-hooks/homing/functions/retry/schedule"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/timer"
+	"github.com/homing-hooks/homing/pkg/webhook"
 	"github.com/homing-hooks/homing/pkg/wire"
 )
 
@@ -103,6 +104,9 @@ func (r reconciler) Reconcile(_ context.Context, request store.ReconcileRequest)
 	}
 	return found, err
 }
+
+// RunJob finds none: the simulation has no jobs.
+func (reconciler) RunJob(context.Context, *webhook.IDSource) (store.JobRun, error) { return store.JobRun{}, nil }
 
 func (reconciler) Housekeep(context.Context, store.Retention) (store.Housekept, error) {
 	return store.Housekept{}, nil
