@@ -127,6 +127,7 @@ type EndpointDirectory interface {
 // Browser is how people look at deliveries and act on them by hand. What changes something writes the note of its
 // context (see [Note]).
 type Browser interface {
+	Jobs
 	// Events lists a tenant's events, newest first, without their payloads.
 	Events(ctx context.Context, q EventQuery) ([]webhook.Event, error)
 	// Deliveries lists a tenant's deliveries, newest first.

@@ -37,8 +37,6 @@ type Store interface {
 	Housekeeper
 	Directory
 	Browser
-	Jobs
-	JobRunner
 
 	// Now returns the store's clock, by which due times and leases are judged.
 	Now(ctx context.Context) (time.Time, error)
@@ -323,6 +321,7 @@ type Due struct {
 
 // Housekeeper is what retry needs to keep the store in order.
 type Housekeeper interface {
+	JobRunner
 	// Housekeep makes partitions ahead, drops those past the retention that hold nothing live, and deletes expired dedupe
 	// keys, rejected events and spent secrets in batches. It may be called at any time by any number of processes.
 	Housekeep(ctx context.Context, r Retention) (Housekept, error)

@@ -27,8 +27,9 @@ func Retry(h *Host) error {
 	}
 	c := &h.cfg.Retry
 	s := schedule.New(schedule.Config{
-		Store: h.store, Timers: timers, IDs: &h.ids, Publish: h.publishHints, Now: h.clock.Past, Policy: h.policy, Interval: c.Tick,
-		Batch: c.Batch, PerEndpoint: c.PerEndpoint, HousekeepEvery: c.HousekeepEvery, Drain: drain, Log: h.log,
+		Store: h.store, Timers: timers, IDs: &h.ids, Publish: h.publishHints, Now: h.clock.Past, Policy: h.policy,
+		Interval: c.Tick,
+		Batch:    c.Batch, PerEndpoint: c.PerEndpoint, HousekeepEvery: c.HousekeepEvery, Drain: drain, Log: h.log,
 		Retention: store.Retention{
 			Events: c.RetentionEvents, Attempts: c.RetentionAttempts, Rejected: c.RetentionRejected, Ahead: c.PartitionsAhead,
 		},

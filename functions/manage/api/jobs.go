@@ -11,35 +11,33 @@ import (
 
 // Job is bulk work as the API shows it.
 type Job struct {
-	ID    webhook.ID `json:"id" format:"uuid"`
-	Kind  string     `json:"kind" enum:"replay,drop_held,erase_tenant" doc:"What it does."`
-	State string     `json:"state" enum:"running,paused,done,cancelled,failed" doc:"failed: it went wrong again and again."`
-	Done  int        `json:"done" doc:"How much it has done: deliveries made or dropped, rows erased."`
+	ID         webhook.ID `json:"id" format:"uuid"`
+	Kind       string     `json:"kind" enum:"replay,drop_held,erase_tenant" doc:"What it does."`
+	State      string     `json:"state" enum:"running,paused,done,cancelled,failed" doc:"failed: it went wrong many times."`
+	Done       int        `json:"done" doc:"How much it has done: deliveries made or dropped, rows erased."`
+	Total      *int       `json:"total,omitempty" doc:"How much there was to do when it began; missing when that was not counted."`
+	TotalExact bool       `json:"total_exact" doc:"Whether total is exact. If not there was at least as much: counting is bounded."`
 	//nolint:lll // a tag cannot be broken
-	Total *int `json:"total,omitempty" doc:"How much there was to do when it began; missing when that was not counted."`
-	//nolint:lll // a tag cannot be broken
-	TotalExact bool `json:"total_exact" doc:"Whether total is exact. If not there was at least as much: counting is bounded."`
-	//nolint:lll // a tag cannot be broken
-	PerSecond  int        `json:"per_second,omitempty" doc:"How much it does in a second at most; missing: no bound."`
-	Replay     *ReplayOf  `json:"replay,omitempty" doc:"What is replayed."`
-	Endpoint   *webhook.ID    `json:"endpoint,omitempty" format:"uuid" doc:"Of drop_held: whose deliveries are dropped."`
-	Error      string     `json:"error,omitempty" doc:"Why it failed, or was cancelled by itself."`
-	CreatedBy  *webhook.ID    `json:"created_by,omitempty" format:"uuid" doc:"The API key that began it."`
-	CreatedAt  time.Time  `json:"created_at"`
-	UpdatedAt  time.Time  `json:"updated_at" doc:"When it got on last."`
-	NextAt     *time.Time `json:"next_at,omitempty" doc:"When it goes on; missing when it does not by itself."`
-	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	PerSecond  int         `json:"per_second,omitempty" doc:"How much it does in a second at most; missing: no bound."`
+	Replay     *ReplayOf   `json:"replay,omitempty" doc:"What is replayed."`
+	Endpoint   *webhook.ID `json:"endpoint,omitempty" format:"uuid" doc:"Of drop_held: whose deliveries are dropped."`
+	Error      string      `json:"error,omitempty" doc:"Why it failed, or was cancelled by itself."`
+	CreatedBy  *webhook.ID `json:"created_by,omitempty" format:"uuid" doc:"The API key that began it."`
+	CreatedAt  time.Time   `json:"created_at"`
+	UpdatedAt  time.Time   `json:"updated_at" doc:"When it got on last."`
+	NextAt     *time.Time  `json:"next_at,omitempty" doc:"When it goes on; missing when it does not by itself."`
+	FinishedAt *time.Time  `json:"finished_at,omitempty"`
 }
 
 // ReplayOf is what a replay is for.
 type ReplayOf struct {
-	Endpoint *webhook.ID    `json:"endpoint,omitempty" format:"uuid"`
-	Event    *webhook.ID    `json:"event,omitempty" format:"uuid" doc:"Only deliveries of this event."`
-	From     *time.Time `json:"from,omitempty" doc:"Only of events accepted from then on."`
-	To       *time.Time `json:"to,omitempty" doc:"Only of events accepted before."`
-	States   []string   `json:"states" nullable:"false" doc:"Of the deliveries replayed, or missing."`
-	Types    []string   `json:"types,omitempty" nullable:"false"`
-	Filter   string     `json:"filter,omitempty"`
+	Endpoint *webhook.ID `json:"endpoint,omitempty" format:"uuid"`
+	Event    *webhook.ID `json:"event,omitempty" format:"uuid" doc:"Only deliveries of this event."`
+	From     *time.Time  `json:"from,omitempty" doc:"Only of events accepted from then on."`
+	To       *time.Time  `json:"to,omitempty" doc:"Only of events accepted before."`
+	States   []string    `json:"states" nullable:"false" doc:"Of the deliveries replayed, or missing."`
+	Types    []string    `json:"types,omitempty" nullable:"false"`
+	Filter   string      `json:"filter,omitempty"`
 }
 
 func showJob(j store.Job) Job {

@@ -33,10 +33,10 @@ type Replay struct {
 
 // ReplayMatch is one delivery that a replay makes.
 type ReplayMatch struct {
-	Event    webhook.ID `json:"event" format:"uuid"`
-	Endpoint webhook.ID `json:"endpoint" format:"uuid"`
-	Delivery *webhook.ID    `json:"delivery,omitempty" format:"uuid" doc:"The one replayed; missing where there was none."`
-	Type     string     `json:"type" doc:"The CloudEvent's type."`
+	Event    webhook.ID  `json:"event" format:"uuid"`
+	Endpoint webhook.ID  `json:"endpoint" format:"uuid"`
+	Delivery *webhook.ID `json:"delivery,omitempty" format:"uuid" doc:"The one replayed; missing where there was none."`
+	Type     string      `json:"type" doc:"The CloudEvent's type."`
 }
 
 // replayAnswer is 200 for a dry run, else 202.
@@ -80,8 +80,8 @@ func (a *API) registerReplays() {
 	register(a, operation{
 		id: "createReplay", method: http.MethodPost, path: "/v1/replays", tag: "Replays", scope: write,
 		status: http.StatusAccepted, errors: []int{http.StatusConflict}, summary: "Replay a range",
-		description: "Sends deliveries of an endpoint once more, by a job. Each is a new delivery with the same webhook-id, " +
-			"so receivers recognise it. Replays are not replayed: the delivery that came first is. A dry run is answered " +
+		description: "Sends deliveries of an endpoint once more, by a job. Each is a new delivery with the same " +
+			"webhook-id, so receivers recognise it. Replays are not replayed: the delivery that came first is. A dry run is answered " +
 			"with 200. 409 when the endpoint was deleted, or too many jobs are under way.",
 	}, a.createReplay)
 	// A dry run has its own status; everything else of it is the same.

@@ -18,7 +18,6 @@ import (
 type Store interface {
 	store.Reconciler
 	store.Housekeeper
-	store.JobRunner
 }
 
 // Config is what a Scheduler is made of.
