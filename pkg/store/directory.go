@@ -186,6 +186,7 @@ type EndpointDirectory interface {
 // context (see [Note]).
 type Browser interface {
 	Insight
+	Jobs
 
 	// Events lists a tenant's events, newest first, without their payloads.
 	Events(ctx context.Context, q EventQuery) ([]webhook.Event, error)

@@ -196,34 +196,44 @@ func (j *Job) Pause(changed int) time.Duration {
 
 // Settle returns the spec of a job that begins at now, with what was left out filled in. Errors: ErrInvalid for one
 // that cannot be.
-func (s JobSpec) Settle(kind JobKind, now time.Time) (JobSpec, error) {
+func (s *JobSpec) Settle(kind JobKind, now time.Time) (JobSpec, error) {
 	switch {
 	case kind == JobDropHeld && !s.Endpoint.IsZero():
 		return JobSpec{Endpoint: s.Endpoint}, nil
 	case kind != JobReplay:
-		return s, fmt.Errorf("%w: a job of kind %q cannot be started like this", ErrInvalid, kind)
-	case s.Endpoint.IsZero() && s.Event.IsZero(), s.Missing && (s.Endpoint.IsZero() || !s.Event.IsZero()):
-		return s, fmt.Errorf("%w: a replay names an endpoint, or an event whose deliveries are replayed", ErrInvalid)
+		return *s, fmt.Errorf("%w: a job of kind %q cannot be started like this", ErrInvalid, kind)
+	}
+	if err := s.check(); err != nil {
+		return *s, err
+	}
+	out := *s
+	if !out.Event.IsZero() {
+		out.From, out.To = out.Event.Time(), out.Event.Time().Add(time.Millisecond)
+	}
+	if last := now.Add(time.Millisecond); out.To.IsZero() || out.To.After(last) {
+		out.To = last // ids are of a millisecond, and so the present one is in it
+	}
+	out.From, out.To = out.From.UTC(), out.To.UTC()
+	if len(out.States) == 0 && !out.Missing {
+		out.States = []webhook.State{webhook.StateExhausted, webhook.StateCancelled}
+	}
+	return out, nil
+}
+
+// check refuses what no replay can be.
+func (s *JobSpec) check() error {
+	if s.Endpoint.IsZero() && s.Event.IsZero() || s.Missing && (s.Endpoint.IsZero() || !s.Event.IsZero()) {
+		return fmt.Errorf("%w: a replay names an endpoint, or an event whose deliveries are replayed", ErrInvalid)
 	}
 	if err := filter.Validate(s.Types, s.Filter); err != nil {
-		return s, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	for _, state := range s.States {
 		if !state.Terminal() {
-			return s, fmt.Errorf("%w: deliveries that are %q cannot be replayed", ErrInvalid, state)
+			return fmt.Errorf("%w: deliveries that are %q cannot be replayed", ErrInvalid, state)
 		}
 	}
-	if !s.Event.IsZero() {
-		s.From, s.To = s.Event.Time(), s.Event.Time().Add(time.Millisecond)
-	}
-	if last := now.Add(time.Millisecond); s.To.IsZero() || s.To.After(last) {
-		s.To = last // ids are of a millisecond, and so the present one is in it
-	}
-	s.From, s.To = s.From.UTC(), s.To.UTC()
-	if len(s.States) == 0 && !s.Missing {
-		s.States = []webhook.State{webhook.StateExhausted, webhook.StateCancelled}
-	}
-	return s, nil
+	return nil
 }
 
 // First is the id after which a replay begins to look; zero for the oldest.

@@ -40,8 +40,6 @@ type Store interface {
 	Redriver
 	Directory
 	Browser
-	Jobs
-	JobRunner
 
 	// Now returns the store's clock, by which due times and leases are judged.
 	Now(ctx context.Context) (time.Time, error)
@@ -376,6 +374,7 @@ type Redriven struct {
 
 // Housekeeper is what retry needs to keep the store in order.
 type Housekeeper interface {
+	JobRunner
 	// Housekeep makes partitions ahead, drops those past the retention that hold nothing live, and deletes expired dedupe
 	// keys, rejected events, spent secrets and keys of portals, counts, and notices that were told and counted, in batches.
 	// It may be called at any time by any number of processes.

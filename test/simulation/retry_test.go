@@ -105,6 +105,11 @@ func (r reconciler) Reconcile(_ context.Context, request store.ReconcileRequest)
 	return found, err
 }
 
+// RunJob finds none: the simulation has no jobs.
+func (reconciler) RunJob(context.Context, *webhook.IDSource) (store.JobRun, error) {
+	return store.JobRun{}, nil
+}
+
 func (reconciler) Housekeep(context.Context, store.Retention) (store.Housekept, error) {
 	return store.Housekept{}, nil
 }

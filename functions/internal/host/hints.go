@@ -43,8 +43,8 @@ func newHints(r prometheus.Registerer, log *slog.Logger, now func() time.Time) *
 	h := &hints{
 		named: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "homing_hints_named_total",
-			Help: "Deliveries and endpoints named by hints, and hints that there are jobs, by the hint's type and by what became " +
-				"of it; what those that failed or were dropped name is found by the tick.",
+			Help: "Deliveries and endpoints named by hints, and hints that there are jobs, by the hint's type and by what " +
+				"became of it; what those that failed or were dropped name is found by the tick.",
 		}, []string{"type", "result"}),
 		givenUp: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "homing_hints_given_up_total",

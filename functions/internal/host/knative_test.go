@@ -156,7 +156,8 @@ func TestEachFaceOnKnativeIsAloneOnItsPath(t *testing.T) {
 func TestFunctionsOnKnativeTakeTheirOwnHints(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	deliver, retry := []string{wire.TypeDue, wire.TypeOverdue}, []string{wire.TypeRescheduled, wire.TypeTick}
+	deliver := []string{wire.TypeDue, wire.TypeOverdue}
+	retry := []string{wire.TypeRescheduled, wire.TypeJobs, wire.TypeTick}
 	for _, f := range []struct {
 		name         config.Function
 		attach       Function

@@ -33,10 +33,10 @@ func Retry(h *Host) error {
 	broker := h.brokerFace(accepter)
 	c := &h.cfg.Retry
 	s := schedule.New(schedule.Config{
-		Store: h.store, Timers: timers, IDs: &h.ids,
-		Publish: h.publishHints, Now: h.clock.Past, Policy: h.policy, Interval: c.Tick,
-		Batch: c.Batch, PerEndpoint: c.PerEndpoint, HousekeepEvery: c.HousekeepEvery, Drain: drain, Log: h.log,
-		Redrive: func(ctx context.Context) (int, error) { return broker.Redrive(ctx, h.store, maxRedriven) },
+		Store: h.store, Timers: timers, IDs: &h.ids, Publish: h.publishHints, Now: h.clock.Past, Policy: h.policy,
+		Interval: c.Tick, Batch: c.Batch, PerEndpoint: c.PerEndpoint, HousekeepEvery: c.HousekeepEvery,
+		Drain: drain, Redrive: func(ctx context.Context) (int, error) { return broker.Redrive(ctx, h.store, maxRedriven) },
+		Log: h.log,
 		Retention: store.Retention{
 			Events: c.RetentionEvents, Attempts: c.RetentionAttempts, Rejected: c.RetentionRejected,
 			Tallies: c.RetentionStats, Ahead: c.PartitionsAhead,

@@ -163,8 +163,8 @@ func (a *API) registerEndpoints() {
 	register(a, operation{
 		id: "resumeEndpoint", method: http.MethodPost, path: one + "/resume", tag: tag, scope: write,
 		errors: []int{http.StatusConflict, http.StatusPreconditionFailed}, summary: "Resume an endpoint",
-		description: "Also one that was disabled. What was held is sent, or dropped. It is dropped by a job, while nothing is " +
-			"sent, and the endpoint is active with the end of it; what is accepted from now on is not dropped. To stay " +
+		description: "Also one that was disabled. What was held is sent, or dropped. It is dropped by a job, while nothing " +
+			"is sent, and the endpoint is active with the end of it; what is accepted from now on is not dropped. To stay " +
 			"paused, cancel the job.",
 	}, a.resumeEndpoint)
 }
@@ -355,7 +355,9 @@ func (a *API) dropHeld(ctx context.Context, in *changeStatusInput) (*resumedAnsw
 	j := store.Job{
 		ID: a.ids.New(a.cfg.Now()), Tenant: e.Tenant, Kind: store.JobDropHeld, Spec: store.JobSpec{Endpoint: e.ID},
 	}
-	noted, err := a.noted(ctx, audited{action: "endpoint.resume_and_drop", target: e.ID.String(), before: out.Body.Endpoint})
+	noted, err := a.noted(ctx, audited{
+		action: "endpoint.resume_and_drop", target: e.ID.String(), before: out.Body.Endpoint,
+	})
 	if err != nil {
 		return nil, err
 	}

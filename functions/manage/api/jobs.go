@@ -13,7 +13,7 @@ import (
 type Job struct {
 	ID    webhook.ID `json:"id" format:"uuid"`
 	Kind  string     `json:"kind" enum:"replay,drop_held,erase_tenant" doc:"What it does."`
-	State string     `json:"state" enum:"running,paused,done,cancelled,failed" doc:"failed: it went wrong again and again."`
+	State string     `json:"state" enum:"running,paused,done,cancelled,failed" doc:"failed: it went wrong many times."`
 	Done  int        `json:"done" doc:"How much it has done: deliveries made or dropped, rows erased."`
 	//nolint:lll // a tag cannot be broken
 	Total *int `json:"total,omitempty" doc:"How much there was to do when it began; missing when that was not counted."`

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -22,9 +23,7 @@ func (t thing) id() string { return t["id"].(string) }
 func (b *bundle) replay(endpoint webhook.ID, more map[string]any) thing {
 	b.Helper()
 	body := map[string]any{"endpoint": endpoint, "per_second": 1}
-	for name, value := range more {
-		body[name] = value
-	}
+	maps.Copy(body, more)
 	got := b.ok("POST", "/v1/replays", body)
 	require.Equal(b, http.StatusAccepted, got.status, got.text)
 	job := thing(got.body["job"].(map[string]any))

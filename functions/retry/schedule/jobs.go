@@ -77,8 +77,8 @@ func (s *Scheduler) tickJobs(ctx context.Context) error {
 	return err
 }
 
-// work does chunk after chunk until none is due. One that went wrong does not keep the others waiting: the store has put
-// it off.
+// work does chunk after chunk until none is due. One that went wrong does not keep the others waiting: the store has
+// put it off.
 func (s *Scheduler) work(ctx context.Context) error {
 	var failed error
 	for ctx.Err() == nil {

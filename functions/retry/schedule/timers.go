@@ -18,7 +18,6 @@ import (
 type Store interface {
 	store.Reconciler
 	store.Housekeeper
-	store.JobRunner
 	store.Notices
 	// Tally is that of store.Statistics.
 	Tally(ctx context.Context, r store.TallyRequest) (store.Tallied, error)

@@ -144,15 +144,16 @@ func replaysSelected(t *testing.T, b *bundle) {
 	second.Event.Type = "order.sent"
 	one, two := b.succeed(b.store(first)[0].ID), b.fail(b.store(second)[0])
 	after := two.ID.Time().Add(time.Millisecond)
+	all := []webhook.State{webhook.StateSucceeded, webhook.StateExhausted, webhook.StateCancelled}
 	for name, c := range map[string]struct {
 		spec store.JobSpec
 		want []webhook.ID
 	}{
-		"States":    {store.JobSpec{States: []webhook.State{webhook.StateSucceeded}}, []webhook.ID{one.ID}},
-		"AllStates": {store.JobSpec{States: []webhook.State{"succeeded", "exhausted", "cancelled"}}, []webhook.ID{one.ID, two.ID}},
-		"Types":     {store.JobSpec{States: []webhook.State{"succeeded", "exhausted"}, Types: []string{"*.sent"}}, []webhook.ID{two.ID}},
+		"States":    {store.JobSpec{States: all[:1]}, []webhook.ID{one.ID}},
+		"AllStates": {store.JobSpec{States: all}, []webhook.ID{one.ID, two.ID}},
+		"Types":     {store.JobSpec{States: all, Types: []string{"*.sent"}}, []webhook.ID{two.ID}},
 		"Filter": {
-			store.JobSpec{States: []webhook.State{"succeeded", "exhausted"}, Filter: "subject LIKE 'eu-%'"},
+			store.JobSpec{States: all, Filter: "subject LIKE 'eu-%'"},
 			[]webhook.ID{one.ID},
 		},
 		"From": {store.JobSpec{From: after}, nil},
@@ -374,6 +375,8 @@ func refusesJobs(t *testing.T, b *bundle) {
 	n := b.event(e)
 	b.store(n)
 	foreign := b.as(b.newTenant()).endpoint()
+	live := []webhook.State{webhook.StateScheduled}
+	both := store.JobSpec{Endpoint: e.ID, Event: n.Event.ID, Missing: true}
 	for name, c := range map[string]struct {
 		kind store.JobKind
 		spec store.JobSpec
@@ -384,9 +387,9 @@ func refusesJobs(t *testing.T, b *bundle) {
 		"ForeignEndpoint":  {store.JobReplay, store.JobSpec{Endpoint: foreign.ID}, store.ErrNotFound},
 		"DeletedEndpoint":  {store.JobReplay, store.JobSpec{Endpoint: gone.ID}, store.ErrConflict},
 		"UnknownEvent":     {store.JobReplay, store.JobSpec{Event: b.id()}, store.ErrNotFound},
-		"LiveStates":       {store.JobReplay, store.JobSpec{Endpoint: e.ID, States: []webhook.State{"scheduled"}}, store.ErrInvalid},
+		"LiveStates":       {store.JobReplay, store.JobSpec{Endpoint: e.ID, States: live}, store.ErrInvalid},
 		"BadFilter":        {store.JobReplay, store.JobSpec{Endpoint: e.ID, Filter: "((("}, store.ErrInvalid},
-		"MissingOfAnEvent": {store.JobReplay, store.JobSpec{Endpoint: e.ID, Event: n.Event.ID, Missing: true}, store.ErrInvalid},
+		"MissingOfAnEvent": {store.JobReplay, both, store.ErrInvalid},
 		"ActiveEndpoint":   {store.JobDropHeld, store.JobSpec{Endpoint: e.ID}, store.ErrConflict},
 		"DropOfForeign":    {store.JobDropHeld, store.JobSpec{Endpoint: foreign.ID}, store.ErrNotFound},
 		"Erasure":          {store.JobEraseTenant, store.JobSpec{}, store.ErrInvalid},

@@ -1,0 +1,170 @@
+package acceptance_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
+)
+
+// ask makes a request of the management API, and returns the answer.
+func (h *installation) ask(p *process, method, path string, body any) map[string]any {
+	h.t.Helper()
+	text, err := json.Marshal(body)
+	require.NoError(h.t, err)
+	req, err := http.NewRequestWithContext(h.t.Context(), method, p.base+path, bytes.NewReader(text))
+	require.NoError(h.t, err)
+	req.Header.Set("Authorization", "Bearer "+h.key)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := client.Do(req)
+	require.NoError(h.t, err)
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	require.NoError(h.t, err)
+	require.Less(h.t, res.StatusCode, 300, "%s", answer)
+	var out map[string]any
+	require.NoError(h.t, json.Unmarshal(answer, &out))
+	return out
+}
+
+// exhausted stores n events whose deliveries to an endpoint have been given up, as an outage leaves them.
+func (h *installation) exhausted(e *endpoint, p *process, n int) {
+	h.t.Helper()
+	const each = 500
+	h.setStatus(e, webhook.EndpointPaused)
+	producer := h.producer(p)
+	for sent := 0; sent < n; sent += each {
+		producer.sendAs(batched, orders("outage-"+string(rune('a'+sent/each)), each)...)
+	}
+	_, err := h.sql.Exec(h.t.Context(), "UPDATE deliveries SET state = 'exhausted', reason = 'schedule', wake_at = NULL")
+	require.NoError(h.t, err)
+	h.setStatus(e, webhook.EndpointActive)
+}
+
+// TestAReplayGoesOnWhereAKilledProcessLeftIt: of a range of 3,000 deliveries each is replayed once, whoever is killed
+// between or in the middle of its chunks, and each replay is delivered as often as the records of attempts say.
+func TestAReplayGoesOnWhereAKilledProcessLeftIt(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]services{"OnPostgresAlone": postgresAlone, "OnAllServices": allServices} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const n, kills = 3000, 3
+			h := install(t, s, "HOMING_ATTEMPT_TIMEOUT=3s")
+			e := h.subscribe("mended", nil)
+			running := h.spawn("homing", "serve")
+			h.waitForQueues()
+			h.exhausted(e, running, n)
+			answer := h.ask(running, "POST", "/v1/replays", map[string]any{"endpoint": e.ID, "per_second": 1000})
+			require.EqualValues(t, n, answer["matched"])
+			job := answer["job"].(map[string]any)["id"].(string)
+			replays := func() int { return h.count("SELECT count(*) FROM deliveries WHERE replay_of IS NOT NULL") }
+			for kill := range kills {
+				wait(t, patience, "some replays", func() bool { return replays() > kill*n/(kills+1) })
+				running.kill()
+				require.Less(t, replays(), n, "killed in the middle")
+				running = h.spawn("homing", "serve")
+			}
+			wait(t, patience, "the job is done", func() bool {
+				return h.ask(running, "GET", "/v1/jobs/"+job, nil)["state"] == "done"
+			})
+			wait(t, patience, "every replay has ended", func() bool {
+				return h.count("SELECT count(*) FROM deliveries WHERE wake_at IS NOT NULL") == 0
+			})
+
+			require.EqualValues(t, n, h.ask(running, "GET", "/v1/jobs/"+job, nil)["done"])
+			require.Equal(t, n, replays())
+			require.Equal(t, n, h.count("SELECT count(DISTINCT replay_of) FROM deliveries WHERE replay_of IS NOT NULL"))
+			require.Equal(t, n, h.count("SELECT count(*) FROM deliveries WHERE replay_of IS NOT NULL AND state = 'succeeded'"))
+			posts := map[string]int{}
+			for _, p := range h.receiver.all(e) {
+				if p.replay != "" {
+					posts[p.replay]++
+				}
+			}
+			require.Len(t, posts, n, "each has arrived")
+			twice := 0
+			for _, times := range posts {
+				twice += times - 1
+			}
+			interrupted := h.count("SELECT count(*) FROM attempts WHERE outcome = 'interrupted'")
+			require.LessOrEqual(t, twice, interrupted, "what arrived twice was in flight when a process was killed")
+			h.checkInvariants()
+		})
+	}
+}
+
+// TestResumingDropsWhatWasHeld: nothing of it is sent, and everything that comes after the call is.
+func TestResumingDropsWhatWasHeld(t *testing.T) {
+	t.Parallel()
+	const n = 800
+	h := install(t, postgresAlone)
+	e := h.subscribe("away", nil)
+	running := h.start()
+	p := h.producer(running)
+	path := "/v1/endpoints/" + e.ID.String()
+	h.ask(running, "POST", path+"/pause", nil)
+	p.sendAs(batched, orders("unwanted", n)...)
+	answer := h.ask(running, "POST", path+"/resume", map[string]any{"held": "drop"})
+	job := answer["job"].(map[string]any)["id"].(string)
+	wanted := p.send(orders("wanted", 20)...)
+	wait(t, patience, "the job is done", func() bool {
+		return h.ask(running, "GET", "/v1/jobs/"+job, nil)["state"] == "done"
+	})
+	posts := h.receiver.wait(e, len(wanted))
+	wait(t, patience, "all has ended", func() bool {
+		return h.count("SELECT count(*) FROM deliveries WHERE wake_at IS NOT NULL") == 0
+	})
+	require.Len(t, posts, len(wanted))
+	require.Len(t, h.receiver.all(e), len(wanted))
+	require.Equal(t, n, h.count("SELECT count(*) FROM deliveries WHERE state = 'cancelled' AND reason = 'by_hand'"))
+	require.Equal(t, "active", h.ask(running, "GET", path, nil)["status"])
+}
+
+// TestAnErasureOutlivesItsProcesses: the tenant is deleted while its deliveries are in flight, and the process is killed
+// while it is erased. Nothing of it stays, and another tenant's deliveries go on.
+func TestAnErasureOutlivesItsProcesses(t *testing.T) {
+	t.Parallel()
+	h := install(t, postgresAlone, "HOMING_ATTEMPT_TIMEOUT=3s")
+	require.NoError(t, h.store.CreateTenant(t.Context(), "leaving"))
+	leaving := h.receiver
+	answers := make(chan struct{})
+	h.tenant = "leaving"
+	gone := h.subscribe("leaving", func(*post) reply { return reply{hold: answers} })
+	left := h.endpoints[0]
+	h.key = h.createKey(time.Time{})
+	running := h.spawn("homing", "serve")
+	h.producer(running).sendAs(batched, orders("left", 900)...)
+	leaving.wait(gone, inFlight)
+	require.NoError(t, h.store.DeleteTenant(t.Context(), "leaving"))
+	wait(t, patience, "nothing more is sent", func() bool {
+		return h.count("SELECT count(*) FROM endpoints WHERE id = $1 AND status = 'deleted'", left.ID.String()) == 1
+	})
+	close(answers)
+	_, err := h.sql.Exec(t.Context(), "UPDATE tenants SET deleted_at = deleted_at - $1::interval WHERE id = 'leaving'",
+		store.EraseAfter)
+	require.NoError(t, err)
+	_, err = h.sql.Exec(t.Context(), "UPDATE jobs SET wake_at = now()")
+	require.NoError(t, err)
+	running.kill()
+	running = h.spawn("homing", "serve")
+	wait(t, patience, "the tenant is gone", func() bool {
+		return h.count("SELECT count(*) FROM tenants WHERE id = 'leaving'") == 0
+	})
+	for _, table := range []string{"events", "deliveries", "attempts", "endpoints", "jobs", "event_keys"} {
+		require.Zero(t, h.count("SELECT count(*) FROM "+table), table)
+	}
+
+	h.tenant, h.endpoints = "acme", nil
+	h.key = h.createKey(time.Time{})
+	stays := h.subscribe("staying", nil)
+	h.producer(running).send(orders("stays", 5)...)
+	h.receiver.wait(stays, 5)
+	wait(t, patience, "each has succeeded", func() bool { return len(h.list(stays, webhook.StateSucceeded)) == 5 })
+}
