@@ -37,7 +37,6 @@ type Store interface {
 	Recorder
 	Reconciler
 	Housekeeper
-	Redriver
 	Directory
 	Browser
 
@@ -52,6 +51,8 @@ type Store interface {
 
 // Accepter is what ingest needs.
 type Accepter interface {
+	Redriver
+
 	// Accept stores events with their deliveries, each event all or nothing, in one durable commit for the group (huge
 	// fan-outs may commit alone). One result per event, in order. An event with the identity of one accepted within the
 	// dedupe window (also one earlier in the same group) is a Duplicate and changes nothing. One whose ConfigVersion is
@@ -352,7 +353,7 @@ type Due struct {
 	DueAt time.Time
 }
 
-// Redriver is what retry needs to take rejected events again.
+// Redriver is what taking rejected events again needs.
 type Redriver interface {
 	// Redrives returns what waits to be taken again, whole, the longest first. It is good to take one twice: what was
 	// accepted is a duplicate then.
@@ -374,7 +375,8 @@ type Redriven struct {
 // Housekeeper is what retry needs to keep the store in order.
 type Housekeeper interface {
 	// Housekeep makes partitions ahead, drops those past the retention that hold nothing live, and deletes expired dedupe
-	// keys, rejected events, spent secrets and keys of portals in batches. It may be called at any time by any number of processes.
+	// keys, rejected events, spent secrets and keys of portals in batches. It may be called at any time by any number of
+	// processes.
 	Housekeep(ctx context.Context, r Retention) (Housekept, error)
 	// Stats returns what the store knows of the work outstanding: cheap enough for every tick.
 	Stats(ctx context.Context) (Stats, error)
