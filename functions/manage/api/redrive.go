@@ -27,7 +27,8 @@ func (a *API) registerRedrive() {
 		id: "redriveRejectedEvent", method: http.MethodPost, path: "/v1/rejected-events/{rejected}/redrive", tag: tag,
 		scope: webhook.ScopeDeliveriesWrite, realm: realmAny, status: http.StatusAccepted,
 		errors: []int{http.StatusConflict}, summary: "Take a rejected event again",
-		description: "As it came, once what was wrong is mended." + how + " Then it names the event that it has become, and " +
+		description: "As it came, once what was wrong is mended." + how + " Then it names the event that it " +
+			"has become, and " +
 			"is not listed any more; or it is rejected anew, and has the new reason. 409 when not all that came is kept.",
 	}, a.redriveRejected)
 	register(a, operation{

@@ -53,7 +53,8 @@ func (a *API) registerTest() {
 		scope: webhook.ScopeEndpointsWrite, status: http.StatusAccepted, errors: []int{http.StatusConflict},
 		summary: "Send a test event to an endpoint",
 		description: "It is stored, signed and sent like any other event, to this endpoint only, and attempted by its " +
-			"schedule until it is answered or cancelled. An endpoint that is paused or disabled is sent nothing, so the answer is 409.",
+			"schedule until it is answered or cancelled. An endpoint that is paused or disabled is sent nothing, " +
+			"so the answer is 409.",
 	}, a.testEndpoint)
 }
 
