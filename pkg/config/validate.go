@@ -51,7 +51,9 @@ func (c *Config) Validate() error {
 }
 
 // dnsName is a name as DNS has them (RFC 1123, section 2.1).
-var dnsName = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
+var dnsName = regexp.MustCompile(`^(` + dnsLabel + `\.)*` + dnsLabel + `$`)
+
+const dnsLabel = `[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?`
 
 func (c *Config) checkManage(k *checks) {
 	m := &c.Manage

@@ -14,8 +14,10 @@ import (
 
 // The bounds of schemas and data.
 const (
-	// MaxBytes is how long a schema may be, and MaxDepth how deep its JSON may nest.
-	MaxBytes, MaxDepth = 32 << 10, 64
+	// MaxBytes is how long a schema may be.
+	MaxBytes = 32 << 10
+	// MaxDepth is how deep the JSON of a schema may nest.
+	MaxDepth = 64
 	// maxDataDepth is how deep the JSON of data may nest.
 	maxDataDepth = 128
 	// maxNumber is how long a number in data or schema may be, and maxExponent how many digits its exponent may have: what
@@ -139,8 +141,8 @@ func checkValue(v any, depth int) error {
 // dialect is the only one that is spoken.
 const dialect = "https://json-schema.org/draft/2020-12/schema"
 
-// checkReferences refuses what would lead out of the schema, or out of what Schema.count reaches. It does not ask whether
-// a member is a keyword or the name of a property: such names are not worth a schema of their own.
+// checkReferences refuses what would lead out of the schema, or out of what Schema.count reaches. It does not ask
+// whether a member is a keyword or the name of a property: such names are not worth a schema of their own.
 func checkReferences(v any, root bool) error {
 	switch v := v.(type) {
 	case map[string]any:

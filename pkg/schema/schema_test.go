@@ -37,14 +37,20 @@ func TestValidate(t *testing.T) {
 		`{} {}`:            {"is not JSON"},
 		`"hunter2"`:        {"must be object"},
 		`{"customer": {}}`: {"lacks order", "/customer: lacks email"},
-		`{"order": 0, "customer": {"email": "hunter2"}}`:                      {"/order: must be at least 1"},
-		`{"order": "hunter2", "customer": {"email": 7}}`:                      {"/order: must be integer", "/customer/email: must be string"},
-		`{"order": 1, "customer": {"email": "x"}, "hunter2": true}`:           {"has a property that the schema does not have"},
-		`{"order": 1, "customer": {"email": "x"}, "state": "hunter2"}`:        {"/state: does not satisfy enum"},
-		`{"order": 1, "customer": {"email": "x"}, "items": ["hunter2", "x"]}`: {"/items/0: must match ^[a-z]+$", "/items/1: must have at least 2 characters"},
-		`{"order": 1e9999999, "customer": {"email": "x"}}`:                    {"has a number that is too long"},
-		`{"order": ` + strings.Repeat("9", 101) + `}`:                         {"has a number that is too long"},
-		strings.Repeat("[", 200) + strings.Repeat("]", 200):                   {"nests too deep"},
+		`{"order": 0, "customer": {"email": "hunter2"}}`: {"/order: must be at least 1"},
+		`{"order": "hunter2", "customer": {"email": 7}}`: {
+			"/order: must be integer", "/customer/email: must be string",
+		},
+		`{"order": 1, "customer": {"email": "x"}, "hunter2": true}`: {
+			"has a property that the schema does not have",
+		},
+		`{"order": 1, "customer": {"email": "x"}, "state": "hunter2"}`: {"/state: does not satisfy enum"},
+		`{"order": 1, "customer": {"email": "x"}, "items": ["hunter2", "x"]}`: {
+			"/items/0: must match ^[a-z]+$", "/items/1: must have at least 2 characters",
+		},
+		`{"order": 1e9999999, "customer": {"email": "x"}}`:  {"has a number that is too long"},
+		`{"order": ` + strings.Repeat("9", 101) + `}`:       {"has a number that is too long"},
+		strings.Repeat("[", 200) + strings.Repeat("]", 200): {"nests too deep"},
 	} {
 		var got []string
 		for _, v := range s.Validate([]byte(data)) {
@@ -111,7 +117,8 @@ var monsters = map[string]struct{ schema, data string }{
 func doubling(last string) string {
 	var defs strings.Builder
 	for i := range 60 {
-		fmt.Fprintf(&defs, `"d%d": {"allOf": [{"anyOf": [{"$ref": "#/$defs/d%d"}, false]}, {"$ref": "#/$defs/d%d"}]},`, i, i+1, i+1)
+		fmt.Fprintf(&defs, `"d%d": {"allOf": [{"anyOf": [{"$ref": "#/$defs/d%d"}, false]}, {"$ref": "#/$defs/d%[2]d"}]},`,
+			i, i+1)
 	}
 	return `{"$ref": "#/$defs/d0", "$defs": {` + defs.String() + `"d60": ` + last + `}}`
 }

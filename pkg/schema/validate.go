@@ -80,8 +80,8 @@ func (s *Schema) step(any) error {
 	return nil
 }
 
-// count makes every part of the schema call step. The place for it is the format, which is looked at before any part; in
-// 2020-12 formats are notes for readers, and nothing is held to them.
+// count makes every part of the schema call step. The place for it is the format, which is looked at before any part;
+// in 2020-12 formats are notes for readers, and nothing is held to them.
 func (s *Schema) count() {
 	format := &jsonschema.Format{Name: "step", Validate: s.step}
 	seen := map[*jsonschema.Schema]bool{}
@@ -99,7 +99,7 @@ func (s *Schema) count() {
 				visit(v.MapIndex(key))
 			}
 		case reflect.Pointer:
-			part, ok := v.Interface().(*jsonschema.Schema)
+			part, ok := reflect.TypeAssert[*jsonschema.Schema](v)
 			if !ok || part == nil || seen[part] {
 				return
 			}

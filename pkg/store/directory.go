@@ -114,8 +114,8 @@ type TenantDirectory interface {
 	// TenantPage lists tenants by their ids, from the first after one ("": from the beginning), also those that are being
 	// deleted. Errors: ErrInvalid when limit is not 1 to 1000.
 	TenantPage(ctx context.Context, after string, limit int) ([]Tenant, error)
-	// UpdateTenant sets a tenant's name and schema policy, if Version is still that of the tenant. Errors: ErrNotFound, also for one that is
-	// being deleted; ErrConflict when the version is another.
+	// UpdateTenant sets a tenant's name and schema policy, if Version is still that of the tenant. Errors: ErrNotFound,
+	// also for one that is being deleted; ErrConflict when the version is another.
 	UpdateTenant(ctx context.Context, t Tenant) error
 	// DeleteTenant begins to delete a tenant: from now on its keys are refused and its events are not accepted, and a job
 	// (JobEraseTenant) removes everything of its but the audit log, and at last the tenant, whose id may then be used
@@ -127,9 +127,9 @@ type TenantDirectory interface {
 type KeyDirectory interface {
 	// CreateKey stores a key's hash. ConfigVersion and the times but ExpiresAt are the store's to set. Without a tenant it
 	// is an operator's key; without scopes it gets webhook.TenantScopes. Errors: ErrNotFound for an unknown tenant, or one
-	// that is being deleted; ErrConflict when the id or the hash exists already; ErrInvalid for an unknown scope or
-	// kind, and for a portal's key without a tenant or without an end. A portal's key moves no configuration on: nobody can
-	// know it yet.
+	// that is being deleted; ErrConflict when the id or the hash exists already; ErrInvalid for an unknown scope or kind,
+	// and for a portal's key without a tenant or without an end. A portal's key moves no configuration on: nobody can know
+	// it yet.
 	CreateKey(ctx context.Context, k APIKey) error
 	// Key returns a tenant's key, an operator's for the tenant "", also when it is over. ConfigVersion is 0, and Hash is
 	// left out. Errors: ErrNotFound.
@@ -187,6 +187,7 @@ type EndpointDirectory interface {
 type Browser interface {
 	Insight
 	Jobs
+	RejectedBrowser
 
 	// Events lists a tenant's events, newest first, without their payloads.
 	Events(ctx context.Context, q EventQuery) ([]webhook.Event, error)
@@ -201,15 +202,19 @@ type Browser interface {
 	RetryNow(ctx context.Context, tenant string, id webhook.ID, ids *webhook.IDSource) (Due, error)
 	// CancelDelivery ends a live delivery by hand. Errors: ErrNotFound; ErrConflict when it has ended.
 	CancelDelivery(ctx context.Context, tenant string, id webhook.ID) error
-	// SendTest stores an event with a delivery to one active endpoint, whatever that subscribes to, due at once. It returns
-	// the delivery to hint at; its wake time is now, as with RetryNow. Errors: ErrNotFound; ErrConflict when the endpoint is
-	// not active; ErrInvalid.
+	// SendTest stores an event with a delivery to one active endpoint, whatever that subscribes to, due at once. It
+	// returns the delivery to hint at; its wake time is now, as with RetryNow. Errors: ErrNotFound; ErrConflict when the
+	// endpoint is not active; ErrInvalid.
 	SendTest(ctx context.Context, t NewTest) (Due, error)
 	// ErasePayload removes the payload of an event, of all copies that replays made of it and of what it was copied from,
 	// and the bodies that their attempts were answered with; the rest stays. What is live of them ends cancelled
 	// (webhook.ReasonErased) in the same transaction: an attempt under way may still finish, and only that. It returns
 	// since when it is erased; again changes nothing. Errors: ErrNotFound.
 	ErasePayload(ctx context.Context, tenant string, event webhook.ID) (time.Time, error)
+}
+
+// RejectedBrowser is how people look at what was rejected, and act on it.
+type RejectedBrowser interface {
 	// RejectedEvents lists a tenant's rejected events ("" for those of no known tenant), newest first.
 	RejectedEvents(ctx context.Context, tenant string, limit int) ([]Rejected, error)
 	// RejectedPage lists them by their ids, the newest first, only those older than one (zero: from the newest), without

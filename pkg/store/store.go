@@ -37,7 +37,6 @@ type Store interface {
 	Recorder
 	Reconciler
 	Housekeeper
-	Redriver
 	Directory
 	Browser
 
@@ -52,6 +51,8 @@ type Store interface {
 
 // Accepter is what ingest needs.
 type Accepter interface {
+	Redriver
+
 	// Accept stores events with their deliveries, each event all or nothing, in one durable commit for the group (huge
 	// fan-outs may commit alone). One result per event, in order. An event with the identity of one accepted within the
 	// dedupe window (also one earlier in the same group) is a Duplicate and changes nothing. One whose ConfigVersion is
@@ -353,7 +354,7 @@ type Due struct {
 	DueAt time.Time
 }
 
-// Redriver is what retry needs to take rejected events again.
+// Redriver is what taking rejected events again needs.
 type Redriver interface {
 	// Redrives returns what waits to be taken again, whole, the longest first. It is good to take one twice: what was
 	// accepted is a duplicate then.

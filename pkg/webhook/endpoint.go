@@ -68,8 +68,8 @@ type Endpoint struct {
 	CreatedAt time.Time
 }
 
-// Consent is what an endpoint has answered in the handshake of CloudEvents webhooks (HTTP Webhook 1.0.2, section 4); zero
-// before it has consented.
+// Consent is what an endpoint has answered in the handshake of CloudEvents webhooks (HTTP Webhook 1.0.2, section 4);
+// zero before it has consented.
 type Consent struct {
 	// Origin is the sender that it consented to, sent with each delivery as WebHook-Request-Origin.
 	Origin string

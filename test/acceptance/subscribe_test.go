@@ -46,7 +46,8 @@ func TestOnlyWhoConsentsIsSentTo(t *testing.T) {
 	p := h.start()
 	status, refused := h.manage(p, http.MethodPost, "/v1/endpoints", `{"url": "`+receiver.URL+`/no"}`)
 	require.Equal(t, http.StatusUnprocessableEntity, status)
-	require.Contains(t, refused["errors"].([]any)[0].(map[string]any)["detail"], "it answered 200 without WebHook-Allowed-Origin")
+	require.Contains(t, refused["errors"].([]any)[0].(map[string]any)["detail"],
+		"it answered 200 without WebHook-Allowed-Origin")
 
 	status, made := h.manage(p, http.MethodPost, "/v1/endpoints", `{"url": "`+receiver.URL+`/yes"}`)
 	require.Equal(t, http.StatusCreated, status, made)

@@ -16,7 +16,8 @@ var ErrSchema = fmt.Errorf("%w: the data do not satisfy the schema of their type
 // schemaError is one violation. It names the place in the data and never repeats what is there.
 type schemaError struct{ InvalidError }
 
-// Unwrap makes the error an ErrSchema, and so an ErrInvalid; the *InvalidError is in the chain for those who name fields.
+// Unwrap makes the error an ErrSchema, and so an ErrInvalid; the *InvalidError is in the chain for those who name
+// fields.
 func (e *schemaError) Unwrap() []error { return []error{ErrSchema, &e.InvalidError} }
 
 // heldTo is a schema with what becomes of data that do not satisfy it.

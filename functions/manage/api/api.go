@@ -42,8 +42,9 @@ type Config struct {
 	HintJobs func()
 	// CheckURL refuses URLs that could never be delivered to; its error is for whoever registers one.
 	CheckURL func(raw string) error
-	// Handshake asks an endpoint for its consent (CloudEvents HTTP webhook 1.0.2, section 4), to that many attempts a minute
-	// where that is not 0. Its error says what the endpoint answered, for whoever registers it. nil: nobody can be asked.
+	// Handshake asks an endpoint for its consent (CloudEvents HTTP webhook 1.0.2, section 4), to that many attempts a
+	// minute where that is not 0. Its error says what the endpoint answered, for whoever registers it. nil: nobody can be
+	// asked.
 	Handshake func(ctx context.Context, url string, perMinute int) (webhook.Consent, error)
 	// AskConsent is whether endpoints are asked when they are created or get another URL, NeedConsent whether those that
 	// do not consent are refused.
@@ -134,7 +135,8 @@ func (a *API) Document() *huma.OpenAPI { return a.huma.OpenAPI() }
 
 // Serves reports whether a path is one of the API's.
 func Serves(path string) bool {
-	return strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, wellKnown) || strings.HasPrefix(path, "/openapi") || path == PathReference
+	return strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, wellKnown) ||
+		strings.HasPrefix(path, "/openapi") || path == PathReference
 }
 
 // ServeHTTP answers. Paths that are no routes, and methods that do not go with theirs, get problem documents as well;

@@ -28,9 +28,10 @@ type Endpoint struct {
 	StatusReason   string     `json:"status_reason,omitempty" doc:"Why it is not active."`
 	PausedAt       *time.Time `json:"paused_at,omitempty"`
 	ThrottledUntil *time.Time `json:"throttled_until,omitempty" doc:"Its answer asked not to be sent to before."`
-	Consent        *Consent   `json:"consent,omitempty" doc:"What it has consented to in a handshake. Missing: it was not asked, or has not."`
-	Version        int64      `json:"version" doc:"Grows with each change; it is the ETag as well."`
-	CreatedAt      time.Time  `json:"created_at"`
+	//nolint:lll // a tag cannot be broken
+	Consent   *Consent  `json:"consent,omitempty" doc:"What it has consented to in a handshake. Missing: it was not asked, or has not."`
+	Version   int64     `json:"version" doc:"Grows with each change; it is the ETag as well."`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // NewEndpoint is an endpoint that was just created.

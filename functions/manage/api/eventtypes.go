@@ -56,6 +56,7 @@ type createEventTypeInput struct {
 	ForTenant
 	Creating
 	Body struct {
+		//nolint:lll // a tag cannot be broken
 		Name string `json:"name" minLength:"1" maxLength:"255" example:"order.paid" doc:"The CloudEvents type; it never changes."`
 		EventTypeFields
 	}
@@ -79,8 +80,8 @@ func (a *API) registerEventTypes() {
 	register(a, operation{
 		id: "createEventType", method: http.MethodPost, path: all, tag: tag, scope: write, status: http.StatusCreated,
 		errors: []int{http.StatusConflict}, summary: "Add an event type to the catalogue",
-		description: "With a schema, events of the type are held to it from now on, as its policy says. Types need no entry " +
-			"to be sent.",
+		description: "With a schema, events of the type are held to it from now on, as its policy says. Types need no " +
+			"entry to be sent.",
 	}, a.createEventType)
 	register(a, operation{
 		id: "listEventTypes", method: http.MethodGet, path: all, tag: tag, scope: read, summary: "List event types",
@@ -185,6 +186,7 @@ func (a *API) createEventType(ctx context.Context, in *createEventTypeInput) (*e
 func (a *API) listEventTypes(ctx context.Context, in *struct {
 	ForTenant
 	Paging
+	//nolint:lll // a tag cannot be broken
 	Search   string `query:"search" maxLength:"200" doc:"Only those whose name or description has this in it, in any case."`
 	Archived bool   `query:"archived" doc:"Also those that are out of use."`
 },

@@ -35,8 +35,9 @@ func (a *API) registerHandshake() {
 	register(a, operation{
 		id: "handshakeEndpoint", method: http.MethodPost, path: "/v1/endpoints/{endpoint}/handshake", tag: "Endpoints",
 		scope: webhook.ScopeEndpointsWrite, errors: []int{http.StatusConflict}, summary: "Ask an endpoint for its consent",
-		description: "By the handshake of CloudEvents webhooks: an OPTIONS request with WebHook-Request-Origin. What it answers " +
-			"takes the place of what it answered before; the rate that it allows bounds what it is sent. 409 where the " +
+		description: "By the handshake of CloudEvents webhooks: an OPTIONS request with WebHook-Request-Origin. What it " +
+			"answers takes the place of what it answered before; the rate that it allows bounds what it is sent. " +
+			"409 where the " +
 			"deployment has no name to ask by (HOMING_HANDSHAKE_ORIGIN).",
 	}, a.handshakeEndpoint)
 }

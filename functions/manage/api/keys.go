@@ -36,7 +36,8 @@ type NewKey struct {
 
 func (a *API) showKey(k store.APIKey) Key {
 	out := Key{
-		ID: k.ID, Kind: string(cmp.Or(k.Kind, store.KeyPlain)), Tenant: k.Tenant, Name: k.Name, Scopes: make([]string, 0, len(k.Scopes)), Status: "valid",
+		ID: k.ID, Kind: string(cmp.Or(k.Kind, store.KeyPlain)), Tenant: k.Tenant, Name: k.Name,
+		Scopes: make([]string, 0, len(k.Scopes)), Status: "valid",
 		CreatedAt: k.CreatedAt, ExpiresAt: moment(k.ExpiresAt), RevokedAt: moment(k.RevokedAt),
 		LastUsedAt: moment(k.LastUsedAt),
 	}

@@ -11,7 +11,8 @@ import (
 type RedriveOrder struct {
 	//nolint:lll // a tag cannot be broken
 	Reason string `json:"reason,omitempty" maxLength:"50" example:"schema" doc:"Only those that were rejected for this reason."`
-	Limit  int    `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"1000" doc:"How many at most, the oldest first."`
+	//nolint:lll // a tag cannot be broken
+	Limit int `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"1000" doc:"How many at most, the oldest first."`
 }
 
 // Redriving says how many rejected events wait to be taken again.
@@ -26,8 +27,9 @@ func (a *API) registerRedrive() {
 		id: "redriveRejectedEvent", method: http.MethodPost, path: "/v1/rejected-events/{rejected}/redrive", tag: tag,
 		scope: webhook.ScopeDeliveriesWrite, realm: realmAny, status: http.StatusAccepted,
 		errors: []int{http.StatusConflict}, summary: "Take a rejected event again",
-		description: "As it came, once what was wrong is mended." + how + " Then it names the event that it has become, and is " +
-			"not listed any more; or it is rejected anew, and has the new reason. 409 when not all that came is kept.",
+		description: "As it came, once what was wrong is mended." + how + " Then it names the event that it " +
+			"has become, and " +
+			"is not listed any more; or it is rejected anew, and has the new reason. 409 when not all that came is kept.",
 	}, a.redriveRejected)
 	register(a, operation{
 		id: "redriveRejectedEvents", method: http.MethodPost, path: "/v1/rejected-events/redrive", tag: tag,

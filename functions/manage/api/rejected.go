@@ -17,9 +17,9 @@ type RejectedEvent struct {
 	Detail     string     `json:"detail,omitempty" doc:"Why, for people."`
 	RejectedAt time.Time  `json:"rejected_at"`
 	Whole      bool       `json:"whole" doc:"Whether all that came is kept, so that it can be taken again."`
+	RedriveAt  *time.Time `json:"redrive_at,omitempty" doc:"Since when it waits to be taken again."`
 	//nolint:lll // a tag cannot be broken
-	RedriveAt *time.Time  `json:"redrive_at,omitempty" doc:"Since when it waits to be taken again."`
-	Event     *webhook.ID `json:"event,omitempty" format:"uuid" doc:"The event that it has become; it is not listed any more then."`
+	Event *webhook.ID `json:"event,omitempty" format:"uuid" doc:"The event that it has become; it is not listed any more then."`
 }
 
 // RejectedEventWithBody is one with what came.
@@ -32,7 +32,8 @@ type RejectedEventWithBody struct {
 
 func showRejected(r store.Rejected) RejectedEvent {
 	out := RejectedEvent{
-		ID: r.ID, Reason: r.Reason, Detail: r.Detail, RejectedAt: r.RejectedAt, Whole: r.Whole, RedriveAt: moment(r.RedriveAt),
+		ID: r.ID, Reason: r.Reason, Detail: r.Detail, RejectedAt: r.RejectedAt, Whole: r.Whole,
+		RedriveAt: moment(r.RedriveAt),
 	}
 	if !r.Event.IsZero() {
 		out.Event = &r.Event

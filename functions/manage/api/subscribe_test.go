@@ -52,7 +52,8 @@ func TestEventTypes(t *testing.T) {
 	b.ok("POST", "/v1/event-types", map[string]any{"name": "z"})
 	page := b.ok("GET", "/v1/event-types?archived=true&limit=1", nil)
 	require.Equal(t, "order/paid ü", page.list()[0]["name"])
-	require.Equal(t, "z", b.ok("GET", "/v1/event-types?archived=true&cursor="+page.str("next_cursor"), nil).list()[0]["name"])
+	rest := b.ok("GET", "/v1/event-types?archived=true&cursor="+page.str("next_cursor"), nil).list()
+	require.Equal(t, "z", rest[0]["name"])
 	b.ok("DELETE", path, nil)
 	b.do(call{method: "GET", path: path}).refused(http.StatusNotFound, "not-found", "")
 
@@ -67,9 +68,12 @@ func TestEventTypesNameWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for field, body := range map[string]map[string]any{
-		"name":          {"name": "a\nb"},
-		"schema":        {"name": "a", "schema": map[string]any{"$ref": "https://evil.example/"}},
-		"example/order": {"name": "a", "schema": map[string]any{"properties": map[string]any{"order": false}}, "example": map[string]any{"order": "hunter2"}},
+		"name":   {"name": "a\nb"},
+		"schema": {"name": "a", "schema": map[string]any{"$ref": "https://evil.example/"}},
+		"example/order": {
+			"name": "a", "schema": map[string]any{"properties": map[string]any{"order": false}},
+			"example": map[string]any{"order": "hunter2"},
+		},
 		"schema_policy": {"name": "a", "schema_policy": "perhaps"},
 		"example":       {"name": "a", "example": strings.Repeat("x", 40<<10)},
 	} {
@@ -110,7 +114,8 @@ func TestTestSend(t *testing.T) {
 	require.Equal(t, sent.str("event"), delivery.str("event"))
 
 	b.ok("POST", "/v1/event-types", map[string]any{"name": "order.paid", "example": map[string]any{"order": 7.0}})
-	require.Equal(t, map[string]any{"order": 7.0}, data(b.ok("POST", endpoint+"/test", map[string]any{"type": "order.paid"})))
+	example := b.ok("POST", endpoint+"/test", map[string]any{"type": "order.paid"})
+	require.Equal(t, map[string]any{"order": 7.0}, data(example))
 	own := b.ok("POST", endpoint+"/test", map[string]any{"type": "order.paid", "data": []int{1}})
 	require.Equal(t, []any{1.0}, data(own))
 	require.Contains(t, data(b.ok("POST", endpoint+"/test", map[string]any{"type": "unknown"})), "message")
@@ -166,7 +171,8 @@ func TestRedriveRejected(t *testing.T) {
 	require.Len(t, b.ok("GET", "/v1/rejected-events", nil).list(), 2)
 	require.NoError(t, retry.Redriven(t.Context(), store.Redriven{Tenant: b.tenant, ID: second, Reason: "invalid"}))
 	require.Equal(t, "invalid", b.ok("GET", path(second), nil).str("reason"))
-	require.EqualValues(t, 0, b.ok("POST", "/v1/rejected-events/redrive", map[string]any{"reason": "schema"}).body["count"])
+	none := b.ok("POST", "/v1/rejected-events/redrive", map[string]any{"reason": "schema"})
+	require.EqualValues(t, 0, none.body["count"])
 	require.Len(t, b.ok("GET", "/v1/audit-log?target="+first.String(), nil).list(), 1)
 }
 
@@ -197,7 +203,8 @@ func TestPortalTokens(t *testing.T) {
 	admin := map[string]any{"scopes": []string{"admin"}}
 	b.do(call{method: "POST", path: "/v1/portal-tokens", body: admin}).
 		refused(http.StatusUnprocessableEntity, "invalid", "scopes[0]")
-	b.do(call{method: "POST", path: "/v1/portal-tokens", body: map[string]any{"scopes": []string{"endpoints:read"}}, key: b.operator}).
+	nobodys := map[string]any{"scopes": []string{"endpoints:read"}}
+	b.do(call{method: "POST", path: "/v1/portal-tokens", body: nobodys, key: b.operator}).
 		refused(http.StatusUnprocessableEntity, "invalid", "Homing-Tenant")
 	b.ok("DELETE", "/v1/keys/"+made.str("id"), nil)
 	try("GET", "/v1/endpoints").refused(http.StatusUnauthorized, "unauthenticated", "")

@@ -31,7 +31,8 @@ type TestEvent struct {
 
 // SentTest names what to look at to see what became of a test.
 type SentTest struct {
-	Event    webhook.ID `json:"event" format:"uuid" doc:"The event: GET /v1/events/{event}."`
+	Event webhook.ID `json:"event" format:"uuid" doc:"The event: GET /v1/events/{event}."`
+	//nolint:lll // a tag cannot be broken
 	Delivery webhook.ID `json:"delivery" format:"uuid" doc:"Its delivery, with every attempt: GET /v1/deliveries/{delivery}."`
 }
 
@@ -51,8 +52,9 @@ func (a *API) registerTest() {
 		id: "testEndpoint", method: http.MethodPost, path: "/v1/endpoints/{endpoint}/test", tag: "Endpoints",
 		scope: webhook.ScopeEndpointsWrite, status: http.StatusAccepted, errors: []int{http.StatusConflict},
 		summary: "Send a test event to an endpoint",
-		description: "It is stored, signed and sent like any other event, to this endpoint only, and attempted by its schedule " +
-			"until it is answered or cancelled. An endpoint that is paused or disabled is sent nothing, so the answer is 409.",
+		description: "It is stored, signed and sent like any other event, to this endpoint only, and attempted by its " +
+			"schedule until it is answered or cancelled. An endpoint that is paused or disabled is sent nothing, " +
+			"so the answer is 409.",
 	}, a.testEndpoint)
 }
 

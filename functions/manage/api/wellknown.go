@@ -41,8 +41,8 @@ func (a *API) registerWellKnown() {
 	register(a, operation{
 		id: "getPublicKeys", method: http.MethodGet, path: wellKnown + "endpoints/{endpoint}/jwks.json", tag: "Public keys",
 		public: true, summary: "Get an endpoint's public keys",
-		description: "For receivers: what the v1a signatures of an endpoint's requests are verified with, as a JSON Web Key " +
-			"Set. It needs no API key, and tells nothing else: an endpoint without such keys is not there.",
+		description: "For receivers: what the v1a signatures of an endpoint's requests are verified with, as a JSON Web " +
+			"Key Set. It needs no API key, and tells nothing else: an endpoint without such keys is not there.",
 	}, a.getPublicKeys)
 }
 
@@ -74,8 +74,8 @@ func showJWK(key ed25519.PublicKey) JWK {
 	}
 }
 
-// visitor is what the requests of somebody without a key are counted by: the address that they come from, which behind a
-// proxy is the proxy's, and everybody's.
+// visitor is what the requests of somebody without a key are counted by: the address that they come from, which behind
+// a proxy is the proxy's, and everybody's.
 func visitor(address string) webhook.ID {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -52,7 +52,8 @@ func keyIsFor(ctx context.Context, tx pgx.Tx, k store.APIKey) error {
 
 // scanKey reads a row of the key queries.
 func scanKey(row pgx.Row) (k store.APIKey, err error) {
-	err = row.Scan(&k.ID, (*string)(&k.Kind), &k.Tenant, &k.Name, &k.Scopes, &k.CreatedAt, &k.ExpiresAt, &k.RevokedAt, &k.LastUsedAt)
+	err = row.Scan(&k.ID, (*string)(&k.Kind), &k.Tenant, &k.Name, &k.Scopes, &k.CreatedAt, &k.ExpiresAt, &k.RevokedAt,
+		&k.LastUsedAt)
 	return k, err
 }
 

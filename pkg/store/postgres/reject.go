@@ -40,7 +40,8 @@ func (s *Store) RejectedEvents(ctx context.Context, tenant string, limit int) ([
 func scanRejected(row pgx.Row, tenant string) (store.Rejected, error) {
 	r := store.Rejected{Tenant: tenant}
 	var headers []byte
-	if err := row.Scan(&r.ID, &r.Reason, &r.Detail, &headers, &r.Body, &r.RejectedAt, &r.Whole, &r.RedriveAt, &r.Event); err != nil || headers == nil {
+	err := row.Scan(&r.ID, &r.Reason, &r.Detail, &headers, &r.Body, &r.RejectedAt, &r.Whole, &r.RedriveAt, &r.Event)
+	if err != nil || headers == nil {
 		return r, err
 	}
 	return r, json.Unmarshal(headers, &r.Headers)
@@ -106,8 +107,8 @@ func (s *Store) Redrive(ctx context.Context, tenant string, id webhook.ID) error
 			if !can {
 				return store.ErrConflict
 			}
-			_, err = tx.Exec(ctx, "UPDATE rejected_events SET redrive_at = coalesce(redrive_at, clock_timestamp()) WHERE id = $1",
-				id)
+			_, err = tx.Exec(ctx,
+				"UPDATE rejected_events SET redrive_at = coalesce(redrive_at, clock_timestamp()) WHERE id = $1", id)
 			return err
 		})
 	})

@@ -48,7 +48,8 @@ func redrives(t *testing.T, b *bundle) {
 	require.Equal(t, r.Headers, waits.Headers)
 	done := store.Redriven{Tenant: b.tenant, ID: r.ID, Event: b.id()}
 	require.NoError(t, b.Store.Redriven(b.ctx, done))
-	require.NoError(t, b.Store.Redriven(b.ctx, store.Redriven{Tenant: b.tenant, ID: r.ID, Reason: "late"}), "and once only")
+	late := store.Redriven{Tenant: b.tenant, ID: r.ID, Reason: "late"}
+	require.NoError(t, b.Store.Redriven(b.ctx, late), "and once only")
 	require.Empty(t, b.waiting())
 	require.Empty(t, b.allRejected(b.tenant))
 	page, err := b.Store.RejectedPage(b.ctx, b.tenant, webhook.ID{}, 10)
@@ -65,12 +66,12 @@ func redrives(t *testing.T, b *bundle) {
 func redrivenInVain(t *testing.T, b *bundle) {
 	r := b.whole("tenant")
 	require.NoError(t, b.Store.Redrive(b.ctx, b.tenant, r.ID))
-	new := store.Redriven{Tenant: b.tenant, ID: r.ID, Reason: "schema", Detail: "still\x00wrong"}
-	other := new
+	anew := store.Redriven{Tenant: b.tenant, ID: r.ID, Reason: "schema", Detail: "still\x00wrong"}
+	other := anew
 	other.Tenant = b.newTenant()
 	require.NoError(t, b.Store.Redriven(b.ctx, other), "another tenant's is left alone")
 	require.Len(t, b.waiting(), 1)
-	require.NoError(t, b.Store.Redriven(b.ctx, new))
+	require.NoError(t, b.Store.Redriven(b.ctx, anew))
 	r.Reason, r.Detail = "schema", "still\uFFFDwrong"
 	require.Equal(t, r, b.rejectedOf(r.ID))
 	require.Empty(t, b.waiting())

@@ -1,1 +1,0 @@
--- In its place comes the migration of this number when the branches are merged.
