@@ -18,6 +18,9 @@ var (
 	_ iter.Seq[int]
 )
 
+// APIVersion is that of the document that this client is made from.
+const APIVersion = "1.0.0"
+
 // ListAuditLogParams are the parameters of ListAuditLog; those that are zero are not sent.
 type ListAuditLogParams struct {
 	// Where to go on: the next_cursor of the page before. Leave it out for the first page.
@@ -49,7 +52,7 @@ func (c *Client) ListAuditLog(ctx context.Context, params ListAuditLogParams, op
 
 // ListAuditLogPage is one page of ListAuditLog.
 func (c *Client) ListAuditLogPage(ctx context.Context, params ListAuditLogParams, options ...CallOption) (*Page[AuditEntry], error) {
-	return one[Page[AuditEntry]](ctx, c, request{method: http.MethodGet, path: "/v1/audit-log", query: params.query()}, options)
+	return one[Page[AuditEntry]](ctx, c, request{method: http.MethodGet, path: "/v1/audit-log", query: params.query(), tenant: true}, options)
 }
 
 // ListDeliveriesParams are the parameters of ListDeliveries; those that are zero are not sent.
@@ -94,26 +97,26 @@ func (c *Client) ListDeliveries(ctx context.Context, params ListDeliveriesParams
 
 // ListDeliveriesPage is one page of ListDeliveries.
 func (c *Client) ListDeliveriesPage(ctx context.Context, params ListDeliveriesParams, options ...CallOption) (*Page[Delivery], error) {
-	return one[Page[Delivery]](ctx, c, request{method: http.MethodGet, path: "/v1/deliveries", query: params.query()}, options)
+	return one[Page[Delivery]](ctx, c, request{method: http.MethodGet, path: "/v1/deliveries", query: params.query(), tenant: true}, options)
 }
 
 // GetDelivery is GET /v1/deliveries/{delivery}: get a delivery. With every attempt: outcome, latency by phase,
 // and the beginning of the answer. It needs the scope deliveries:read.
 func (c *Client) GetDelivery(ctx context.Context, deliveryID string, options ...CallOption) (*DeliveryWithAttempts, error) {
-	return one[DeliveryWithAttempts](ctx, c, request{method: http.MethodGet, path: "/v1/deliveries/{delivery}", ids: []string{deliveryID}}, options)
+	return one[DeliveryWithAttempts](ctx, c, request{method: http.MethodGet, path: "/v1/deliveries/{delivery}", ids: []string{deliveryID}, tenant: true}, options)
 }
 
 // CancelDelivery is POST /v1/deliveries/{delivery}/cancel: cancel a delivery. No further attempt is made. 409
 // when it has ended already. It needs the scope deliveries:write.
 func (c *Client) CancelDelivery(ctx context.Context, deliveryID string, options ...CallOption) (*DeliveryWithAttempts, error) {
-	return one[DeliveryWithAttempts](ctx, c, request{method: http.MethodPost, path: "/v1/deliveries/{delivery}/cancel", ids: []string{deliveryID}}, options)
+	return one[DeliveryWithAttempts](ctx, c, request{method: http.MethodPost, path: "/v1/deliveries/{delivery}/cancel", ids: []string{deliveryID}, tenant: true}, options)
 }
 
 // RetryDelivery is POST /v1/deliveries/{delivery}/retry: retry a delivery now. One that waits is attempted at
 // once. One that has ended is replayed: the answer is the new delivery, with the same webhook-id. 409 while an
 // attempt is under way, or when the endpoint was deleted. It needs the scope deliveries:write.
 func (c *Client) RetryDelivery(ctx context.Context, deliveryID string, options ...CallOption) (*DeliveryWithAttempts, error) {
-	return one[DeliveryWithAttempts](ctx, c, request{method: http.MethodPost, path: "/v1/deliveries/{delivery}/retry", ids: []string{deliveryID}}, options)
+	return one[DeliveryWithAttempts](ctx, c, request{method: http.MethodPost, path: "/v1/deliveries/{delivery}/retry", ids: []string{deliveryID}, tenant: true}, options)
 }
 
 // ListEndpointsParams are the parameters of ListEndpoints; those that are zero are not sent.
@@ -149,56 +152,56 @@ func (c *Client) ListEndpoints(ctx context.Context, params ListEndpointsParams, 
 
 // ListEndpointsPage is one page of ListEndpoints.
 func (c *Client) ListEndpointsPage(ctx context.Context, params ListEndpointsParams, options ...CallOption) (*Page[Endpoint], error) {
-	return one[Page[Endpoint]](ctx, c, request{method: http.MethodGet, path: "/v1/endpoints", query: params.query()}, options)
+	return one[Page[Endpoint]](ctx, c, request{method: http.MethodGet, path: "/v1/endpoints", query: params.query(), tenant: true}, options)
 }
 
 // CreateEndpoint is POST /v1/endpoints: create an endpoint. Events that are accepted from now on are matched
 // with it. It needs the scope endpoints:write.
 func (c *Client) CreateEndpoint(ctx context.Context, in CreateEndpointInput, options ...CallOption) (*NewEndpoint, error) {
-	return one[NewEndpoint](ctx, c, request{method: http.MethodPost, path: "/v1/endpoints", body: in, creates: true}, options)
+	return one[NewEndpoint](ctx, c, request{method: http.MethodPost, path: "/v1/endpoints", body: in, tenant: true, creates: true}, options)
 }
 
 // DeleteEndpoint is DELETE /v1/endpoints/{endpoint}: delete an endpoint. For good: what is still to be sent to
 // it is cancelled. What was sent can still be looked at. It needs the scope endpoints:write.
 func (c *Client) DeleteEndpoint(ctx context.Context, endpointID string, options ...CallOption) (*Endpoint, error) {
-	return one[Endpoint](ctx, c, request{method: http.MethodDelete, path: "/v1/endpoints/{endpoint}", ids: []string{endpointID}}, options)
+	return one[Endpoint](ctx, c, request{method: http.MethodDelete, path: "/v1/endpoints/{endpoint}", ids: []string{endpointID}, tenant: true}, options)
 }
 
 // GetEndpoint is GET /v1/endpoints/{endpoint}: get an endpoint. Also one that was deleted. It needs the scope
 // endpoints:read.
 func (c *Client) GetEndpoint(ctx context.Context, endpointID string, options ...CallOption) (*Endpoint, error) {
-	return one[Endpoint](ctx, c, request{method: http.MethodGet, path: "/v1/endpoints/{endpoint}", ids: []string{endpointID}}, options)
+	return one[Endpoint](ctx, c, request{method: http.MethodGet, path: "/v1/endpoints/{endpoint}", ids: []string{endpointID}, tenant: true}, options)
 }
 
 // UpdateEndpoint is PATCH /v1/endpoints/{endpoint}: change an endpoint. What is left out stays as it is. It
 // needs the scope endpoints:write.
 func (c *Client) UpdateEndpoint(ctx context.Context, endpointID string, in UpdateEndpointInput, options ...CallOption) (*Endpoint, error) {
-	return one[Endpoint](ctx, c, request{method: http.MethodPatch, path: "/v1/endpoints/{endpoint}", ids: []string{endpointID}, body: in}, options)
+	return one[Endpoint](ctx, c, request{method: http.MethodPatch, path: "/v1/endpoints/{endpoint}", ids: []string{endpointID}, body: in, tenant: true}, options)
 }
 
 // PauseEndpoint is POST /v1/endpoints/{endpoint}/pause: pause an endpoint. Nothing is sent to it. Events go on
 // matching it, and are held until it is resumed. It needs the scope endpoints:write.
 func (c *Client) PauseEndpoint(ctx context.Context, endpointID string, options ...CallOption) (*Endpoint, error) {
-	return one[Endpoint](ctx, c, request{method: http.MethodPost, path: "/v1/endpoints/{endpoint}/pause", ids: []string{endpointID}}, options)
+	return one[Endpoint](ctx, c, request{method: http.MethodPost, path: "/v1/endpoints/{endpoint}/pause", ids: []string{endpointID}, tenant: true}, options)
 }
 
 // ResumeEndpoint is POST /v1/endpoints/{endpoint}/resume: resume an endpoint. Also one that was disabled. What
 // was held is sent. It needs the scope endpoints:write.
 func (c *Client) ResumeEndpoint(ctx context.Context, endpointID string, options ...CallOption) (*Endpoint, error) {
-	return one[Endpoint](ctx, c, request{method: http.MethodPost, path: "/v1/endpoints/{endpoint}/resume", ids: []string{endpointID}}, options)
+	return one[Endpoint](ctx, c, request{method: http.MethodPost, path: "/v1/endpoints/{endpoint}/resume", ids: []string{endpointID}, tenant: true}, options)
 }
 
 // ListSecrets is GET /v1/endpoints/{endpoint}/secrets: get an endpoint's signing secrets. Those that sign at
 // present. It needs the scope endpoints:write.
 func (c *Client) ListSecrets(ctx context.Context, endpointID string, options ...CallOption) (*Secrets, error) {
-	return one[Secrets](ctx, c, request{method: http.MethodGet, path: "/v1/endpoints/{endpoint}/secrets", ids: []string{endpointID}}, options)
+	return one[Secrets](ctx, c, request{method: http.MethodGet, path: "/v1/endpoints/{endpoint}/secrets", ids: []string{endpointID}, tenant: true}, options)
 }
 
 // RotateSecret is POST /v1/endpoints/{endpoint}/secrets/rotate: rotate an endpoint's signing secret. Makes a
 // new one. Old ones of its kind go on signing beside it for the overlap, so that the receiver can change over
 // in its own time. It needs the scope endpoints:write.
 func (c *Client) RotateSecret(ctx context.Context, endpointID string, in Rotation, options ...CallOption) (*Secret, error) {
-	return one[Secret](ctx, c, request{method: http.MethodPost, path: "/v1/endpoints/{endpoint}/secrets/rotate", ids: []string{endpointID}, body: in, creates: true}, options)
+	return one[Secret](ctx, c, request{method: http.MethodPost, path: "/v1/endpoints/{endpoint}/secrets/rotate", ids: []string{endpointID}, body: in, tenant: true, creates: true}, options)
 }
 
 // ListEventsParams are the parameters of ListEvents; those that are zero are not sent.
@@ -240,13 +243,13 @@ func (c *Client) ListEvents(ctx context.Context, params ListEventsParams, option
 
 // ListEventsPage is one page of ListEvents.
 func (c *Client) ListEventsPage(ctx context.Context, params ListEventsParams, options ...CallOption) (*Page[Event], error) {
-	return one[Page[Event]](ctx, c, request{method: http.MethodGet, path: "/v1/events", query: params.query()}, options)
+	return one[Page[Event]](ctx, c, request{method: http.MethodGet, path: "/v1/events", query: params.query(), tenant: true}, options)
 }
 
 // GetEvent is GET /v1/events/{event}: get an event. With its payload and its deliveries. It needs the scope
 // deliveries:read.
 func (c *Client) GetEvent(ctx context.Context, eventID string, options ...CallOption) (*EventWithData, error) {
-	return one[EventWithData](ctx, c, request{method: http.MethodGet, path: "/v1/events/{event}", ids: []string{eventID}}, options)
+	return one[EventWithData](ctx, c, request{method: http.MethodGet, path: "/v1/events/{event}", ids: []string{eventID}, tenant: true}, options)
 }
 
 // ListKeysParams are the parameters of ListKeys; those that are zero are not sent.
@@ -276,24 +279,24 @@ func (c *Client) ListKeys(ctx context.Context, params ListKeysParams, options ..
 
 // ListKeysPage is one page of ListKeys.
 func (c *Client) ListKeysPage(ctx context.Context, params ListKeysParams, options ...CallOption) (*Page[Key], error) {
-	return one[Page[Key]](ctx, c, request{method: http.MethodGet, path: "/v1/keys", query: params.query()}, options)
+	return one[Page[Key]](ctx, c, request{method: http.MethodGet, path: "/v1/keys", query: params.query(), tenant: true}, options)
 }
 
 // CreateKey is POST /v1/keys: create an API key. The key is in the answer, and never shown again. With an
 // operator's key that names no tenant: of operators. It needs the scope admin.
 func (c *Client) CreateKey(ctx context.Context, in CreateKeyInput, options ...CallOption) (*NewKey, error) {
-	return one[NewKey](ctx, c, request{method: http.MethodPost, path: "/v1/keys", body: in, creates: true}, options)
+	return one[NewKey](ctx, c, request{method: http.MethodPost, path: "/v1/keys", body: in, tenant: true, creates: true}, options)
 }
 
 // RevokeKey is DELETE /v1/keys/{key}: revoke an API key. It is refused from now on, everywhere. Revoking it
 // again changes nothing. It needs the scope admin.
 func (c *Client) RevokeKey(ctx context.Context, keyID string, options ...CallOption) (*Key, error) {
-	return one[Key](ctx, c, request{method: http.MethodDelete, path: "/v1/keys/{key}", ids: []string{keyID}}, options)
+	return one[Key](ctx, c, request{method: http.MethodDelete, path: "/v1/keys/{key}", ids: []string{keyID}, tenant: true}, options)
 }
 
 // GetKey is GET /v1/keys/{key}: get an API key. It needs the scope admin.
 func (c *Client) GetKey(ctx context.Context, keyID string, options ...CallOption) (*Key, error) {
-	return one[Key](ctx, c, request{method: http.MethodGet, path: "/v1/keys/{key}", ids: []string{keyID}}, options)
+	return one[Key](ctx, c, request{method: http.MethodGet, path: "/v1/keys/{key}", ids: []string{keyID}, tenant: true}, options)
 }
 
 // ListRejectedEventsParams are the parameters of ListRejectedEvents; those that are zero are not sent.
@@ -324,25 +327,25 @@ func (c *Client) ListRejectedEvents(ctx context.Context, params ListRejectedEven
 
 // ListRejectedEventsPage is one page of ListRejectedEvents.
 func (c *Client) ListRejectedEventsPage(ctx context.Context, params ListRejectedEventsParams, options ...CallOption) (*Page[RejectedEvent], error) {
-	return one[Page[RejectedEvent]](ctx, c, request{method: http.MethodGet, path: "/v1/rejected-events", query: params.query()}, options)
+	return one[Page[RejectedEvent]](ctx, c, request{method: http.MethodGet, path: "/v1/rejected-events", query: params.query(), tenant: true}, options)
 }
 
 // DiscardRejectedEvent is DELETE /v1/rejected-events/{rejected}: discard a rejected event. For good. It needs
 // the scope deliveries:write.
 func (c *Client) DiscardRejectedEvent(ctx context.Context, rejectedID string, options ...CallOption) (*RejectedEventWithBody, error) {
-	return one[RejectedEventWithBody](ctx, c, request{method: http.MethodDelete, path: "/v1/rejected-events/{rejected}", ids: []string{rejectedID}}, options)
+	return one[RejectedEventWithBody](ctx, c, request{method: http.MethodDelete, path: "/v1/rejected-events/{rejected}", ids: []string{rejectedID}, tenant: true}, options)
 }
 
 // GetRejectedEvent is GET /v1/rejected-events/{rejected}: get a rejected event. With everything that came. It
 // needs the scope deliveries:read.
 func (c *Client) GetRejectedEvent(ctx context.Context, rejectedID string, options ...CallOption) (*RejectedEventWithBody, error) {
-	return one[RejectedEventWithBody](ctx, c, request{method: http.MethodGet, path: "/v1/rejected-events/{rejected}", ids: []string{rejectedID}}, options)
+	return one[RejectedEventWithBody](ctx, c, request{method: http.MethodGet, path: "/v1/rejected-events/{rejected}", ids: []string{rejectedID}, tenant: true}, options)
 }
 
 // DryRun is POST /v1/subscriptions/dry-run: try types and a filter on past events. Which of the last events an
 // endpoint with these would have got. Nothing is sent or changed. It needs the scope deliveries:read.
 func (c *Client) DryRun(ctx context.Context, in DryRunInput, options ...CallOption) (*DryRun, error) {
-	return one[DryRun](ctx, c, request{method: http.MethodPost, path: "/v1/subscriptions/dry-run", body: in}, options)
+	return one[DryRun](ctx, c, request{method: http.MethodPost, path: "/v1/subscriptions/dry-run", body: in, tenant: true}, options)
 }
 
 // ListTenantsParams are the parameters of ListTenants; those that are zero are not sent.

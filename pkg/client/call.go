@@ -27,6 +27,8 @@ type request struct {
 	// body is sent as JSON; nil for none. raw is a body that is ready, with its Content-Type in header.
 	body any
 	raw  []byte
+	// tenant is whether it is about one tenant's things, so that the header that names it goes with it.
+	tenant bool
 	// creates is whether an Idempotency-Key goes with it; safe whether it may be made twice for another reason.
 	creates, safe bool
 }
@@ -130,6 +132,9 @@ func (c *Client) setHeader(h http.Header, r *request, called *call) {
 	maps.Copy(h, r.header)
 	h.Set("Accept", "application/json")
 	h.Set("User-Agent", c.agent)
+	if !r.tenant {
+		called.tenant = ""
+	}
 	for name, value := range map[string]string{
 		"Homing-Tenant": called.tenant, "If-Match": called.ifMatch, "Idempotency-Key": called.idempotencyKey,
 	} {

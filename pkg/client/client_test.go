@@ -228,9 +228,13 @@ func TestWhatIsAskedFor(t *testing.T) {
 	require.Equal(t, `"3"`, s.requests[1].Header.Get("If-Match"))
 	require.Equal(t, "other", s.requests[1].Header.Get("Homing-Tenant"))
 
+	_, err = c.GetTenant(t.Context(), "acme")
+	require.NoError(t, err)
+	require.Empty(t, s.requests[2].Header.Get("Homing-Tenant"), "it is in the path")
+
 	_, err = c.DeleteEndpoint(t.Context(), "")
 	require.ErrorContains(t, err, "the id of the endpoint is missing")
-	require.Len(t, s.requests, 2)
+	require.Len(t, s.requests, 3)
 }
 
 func TestARedirectIsNotFollowed(t *testing.T) {

@@ -9,6 +9,9 @@ import (
 
 // document is what is read of an OpenAPI document.
 type document struct {
+	Info struct {
+		Version string `json:"version"`
+	} `json:"info"`
 	Paths      map[string]map[string]*operation `json:"paths"`
 	Components struct {
 		Schemas map[string]*schema `json:"schemas"`

@@ -53,6 +53,7 @@ func generate(text []byte) ([]byte, error) {
 	}
 	g := &generator{doc: doc, requested: doc.requested()}
 	g.printf("%s", head)
+	g.printf("// APIVersion is that of the document that this client is made from.\nconst APIVersion = %q\n\n", doc.Info.Version)
 	for _, o := range doc.operations() {
 		g.params(o)
 		g.method(o)
@@ -239,6 +240,9 @@ func (g *generator) shapeOf(o *operation) shape {
 		m.arguments = append(m.arguments, "in "+g.typeOf(s, o.ID))
 		m.fields = append(m.fields, "body: in")
 	}
+	if o.takes("Homing-Tenant") {
+		m.fields = append(m.fields, "tenant: true")
+	}
 	if o.takes("Idempotency-Key") {
 		m.fields = append(m.fields, "creates: true")
 	}
@@ -265,7 +269,8 @@ func (g *generator) method(o *operation) {
 		g.comment("It goes through all pages; an error ends it.")
 		page := strings.Join(append(append([]string{"ctx"}, m.ids...), "params", "options..."), ", ")
 		g.printf(signature+"iter.Seq2[%s, error] {\n"+
-			"return pages(params.Cursor, func(cursor string) (*Page[%[3]s], error) {\nparams.Cursor = cursor\nreturn c.%[1]sPage(%[4]s)\n})\n}\n\n", m.name, arguments, item, page)
+			"return pages(params.Cursor, func(cursor string) (*Page[%[3]s], error) {\nparams.Cursor = cursor\n"+
+			"return c.%[1]sPage(%[4]s)\n})\n}\n\n", m.name, arguments, item, page)
 		g.comment(m.name + "Page is one page of " + m.name + ".")
 		g.printf(signature+"(*Page[%s], error) {\nreturn one[Page[%[3]s]](ctx, c, request{%[4]s}, options)\n}\n\n",
 			m.name+"Page", arguments, item, fields)
