@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -39,7 +40,7 @@ func attemptGet(a *app) *cobra.Command {
 		Example: "  homing attempt get 0199... 1", ValidArgsFunction: a.deliveryIDs(),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return fmt.Errorf("name a delivery by its id, and the number of the attempt: `homing attempt list` shows them")
+				return errors.New("name a delivery by its id, and the number of the attempt: `homing attempt list` shows them")
 			}
 			_, err := strconv.ParseInt(args[1], 10, 64)
 			if err != nil {

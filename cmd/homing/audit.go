@@ -19,9 +19,9 @@ func auditCommand(a *app) *cobra.Command {
 		RunE: a.calls(func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 			all := c.ListAuditLog(ctx, client.ListAuditLogParams{Target: target, Limit: l.page()})
 			columns := []string{"AT", "ACTION", "TARGET", "TENANT", "KEY", "KEY'S NAME"}
-			return list(a, cmd, &l, all, columns, func(e client.AuditEntry) []string {
+			return list(a, cmd, &l, all, rows[client.AuditEntry]{columns, func(e client.AuditEntry) []string {
 				return []string{clockTime(e.At), e.Action, e.Target, e.Tenant, e.Actor, safe(e.ActorName)}
-			})
+			}})
 		}),
 	}
 	l.addTo(cmd, false)

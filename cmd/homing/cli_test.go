@@ -79,7 +79,8 @@ func exitCodes(t *testing.T, env []string, address string) {
 	const nobody = "00000000-0000-0000-0000-000000000000"
 	to := func(extra ...string) []string { return append(environ("HOMING_SERVER="+address), extra...) }
 	var sender struct{ Key string }
-	require.NoError(t, json.Unmarshal([]byte(must(t, env, "key", "create", "--scopes", "events:write", "-o", "json")), &sender))
+	made := must(t, env, "key", "create", "--scopes", "events:write", "-o", "json")
+	require.NoError(t, json.Unmarshal([]byte(made), &sender))
 	must(t, env, "tenant", "create", "twice")
 	for name, c := range map[string]struct {
 		env  []string
@@ -115,7 +116,8 @@ func exitCodes(t *testing.T, env []string, address string) {
 
 func profilesAreKept(t *testing.T, env []string, config, address, operator string) {
 	t.Helper()
-	got := exits(t, env, operator+"\n", "profile", "set", "here", "--server", address, "--tenant", "default", "--key-file", "-")
+	got := exits(t, env, operator+"\n", "profile", "set", "here", "--server", address, "--tenant", "default",
+		"--key-file", "-")
 	require.Zero(t, got.code, got.err)
 	file := filepath.Join(config, "homing", "config.yaml")
 	info, err := os.Stat(file)
@@ -150,8 +152,8 @@ func whatIsStronger(t *testing.T, config, operator string) {
 	keyFile := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(keyFile, []byte("hmk_file\n"), 0o600))
 	env := environ("XDG_CONFIG_HOME="+config, "HOMING_PROFILE=here")
-	inEnv := append(environ("XDG_CONFIG_HOME="+config, "HOMING_PROFILE=here"), "HOMING_SERVER="+other.URL, "HOMING_API_KEY=hmk_env",
-		"HOMING_TENANT=env")
+	inEnv := environ("XDG_CONFIG_HOME="+config, "HOMING_PROFILE=here", "HOMING_SERVER="+other.URL,
+		"HOMING_API_KEY=hmk_env", "HOMING_TENANT=env")
 
 	must(t, inEnv, "endpoint", "list")
 	require.Equal(t, [2]string{"Bearer hmk_env", "env"}, <-asked, "the environment before the profile")
@@ -254,8 +256,8 @@ func doctorFinds(t *testing.T, env []string, dir, address string) {
 	}
 	require.Equal(t, "skipped", well["redis"])
 
-	broken := status(environ("HOMING_SERVER=http://127.0.0.1:1", "HOMING_API_KEY=hmk_x", "DATABASE_URL=postgres://u@127.0.0.1:1/x",
-		"REDIS_URL=redis://127.0.0.1:1", "RABBITMQ_URL=amqp://127.0.0.1:1"), 1)
+	broken := status(environ("HOMING_SERVER=http://127.0.0.1:1", "HOMING_API_KEY=hmk_x",
+		"DATABASE_URL=postgres://u@127.0.0.1:1/x", "REDIS_URL=redis://127.0.0.1:1", "RABBITMQ_URL=amqp://127.0.0.1:1"), 1)
 	for _, check := range []string{"server", "version", "key", "database", "redis", "rabbitmq"} {
 		require.Equal(t, "failed", broken[check], check)
 	}

@@ -88,21 +88,25 @@ func (l *listing) page() int64 {
 func (l *listing) from() time.Time { return time.Time(l.since) }
 func (l *listing) to() time.Time   { return time.Time(l.until) }
 
+// rows says how the items of a list are shown in a table.
+type rows[T any] struct {
+	columns []string
+	row     func(T) []string
+}
+
 // list collects a list and prints it, each item as a row of a table.
-func list[T any](
-	a *app, cmd *cobra.Command, l *listing, items iter.Seq2[T, error], columns []string, row func(T) []string,
-) error {
+func list[T any](a *app, cmd *cobra.Command, l *listing, items iter.Seq2[T, error], r rows[T]) error {
 	if l.limit < 0 {
 		return usage("--limit must not be negative; 0 lists all")
 	}
 	counter := a.progress(cmd, "read", l.limit)
-	found, t := []T{}, newTable(columns...)
+	found, t := []T{}, newTable(r.columns...)
 	for item, err := range items {
 		if err != nil {
 			return err
 		}
 		found = append(found, item)
-		t.row(row(item)...)
+		t.row(r.row(item)...)
 		counter.step()
 		if len(found) == l.limit {
 			break

@@ -81,7 +81,7 @@ func (a *app) find(sending bool) (target, error) {
 		to.server, to.key, to.from = p.Server, cmp.Or(to.key, p.Key), "profile "+name
 	}
 	if to.server == "" && cfg.Mode() == config.ModeEmbedded {
-		return to.embedded(cfg, sending)
+		return to, to.embedded(cfg, sending)
 	}
 	if to.server == "" {
 		to.server, to.from = cfg.Client.Server.Reveal(), "the default address"
@@ -94,35 +94,35 @@ func same(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRi
 
 // embedded fills in the embedded Homing that runs in the data directory. Its operator's key manages; events are sent
 // with the key of the tenant "default", for an operator sends none.
-func (t target) embedded(cfg *config.Config, sending bool) (target, error) {
+func (t *target) embedded(cfg *config.Config, sending bool) error {
 	dir := cfg.DataDirectory()
 	if dir == "" {
-		return t, errNoDataDirectory
+		return errNoDataDirectory
 	}
 	address, err := readFile(dir, fileAddress)
 	if err != nil {
-		return t, err
+		return err
 	}
 	if address == "" {
-		return t, &mended{exit: exitUnavailable, text: fmt.Sprintf("no Homing runs in %s: start one with `homing serve`, or "+
+		return &mended{exit: exitUnavailable, text: fmt.Sprintf("no Homing runs in %s: start one with `homing serve`, or "+
 			"name another with --server or HOMING_SERVER, and its key with HOMING_API_KEY", dir)}
 	}
 	t.server, t.from = address, "the embedded Homing in "+dir
 	if t.key != "" {
-		return t, nil
+		return nil
 	}
 	t.tenant = cmp.Or(t.tenant, defaultTenant)
 	if !sending {
 		t.key, err = readFile(dir, fileOperatorKey)
-		return t, err
+		return err
 	}
 	if t.tenant != defaultTenant {
-		return t, &mended{exit: exitNotAllowed, text: fmt.Sprintf("events are sent with a key of the tenant %q itself: "+
+		return &mended{exit: exitNotAllowed, text: fmt.Sprintf("events are sent with a key of the tenant %q itself: "+
 			"`homing key create --tenant %[1]s` makes one; set HOMING_API_KEY to it", t.tenant)}
 	}
 	t.tenant = ""
 	t.key, err = readFile(dir, fileAPIKey)
-	return t, err
+	return err
 }
 
 // readKey reads an API key from a file, or from standard input.

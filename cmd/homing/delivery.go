@@ -53,7 +53,7 @@ func deliveryList(a *app) *cobra.Command {
 				return usage(fmt.Sprintf("--state %q is none of %s", p.State, states))
 			}
 			p.Since, p.Until, p.Limit = l.from(), l.to(), l.page()
-			return list(a, cmd, &l, c.ListDeliveries(ctx, p), deliveryColumns, deliveryRow)
+			return list(a, cmd, &l, c.ListDeliveries(ctx, p), rows[client.Delivery]{deliveryColumns, deliveryRow})
 		}),
 	}
 	l.addTo(cmd, true)

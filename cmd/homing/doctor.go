@@ -41,10 +41,12 @@ const checkTimeout = 5 * time.Second
 
 func doctorCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "doctor", Short: "Check the server, its services and the settings, and say how to mend each", Args: cobra.NoArgs,
-		Long: `Checks the settings; the server that commands talk to: name, certificate, health, version, clock, API key and its
-scopes; and the services that the settings name, or that the embedded Homing has: database, migrations, the database's clock,
-Redis, RabbitMQ. What the settings do not name is skipped. It changes nothing. It exits with 1 when a check has failed.`,
+		Use: "doctor", Short: "Check the server, its services and the settings, and say how to mend each",
+		Args: cobra.NoArgs,
+		Long: `Checks the settings; the server that commands talk to: name, certificate, health, version, clock, API key and
+its scopes; and the services that the settings name, or that the embedded Homing has: database, migrations, the
+database's clock, Redis, RabbitMQ. What the settings do not name is skipped. It changes nothing. It exits with 1 when a
+check has failed.`,
 		Example: `  homing doctor
   homing doctor --profile prod -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -29,7 +29,8 @@ const (
 func (d *doctor) dns(ctx context.Context) {
 	u, err := url.Parse(d.to.server)
 	if err != nil || u.Hostname() == "" {
-		d.add("server", checkFailed, "its URL cannot be read", "set it like https://homing.example.com: `homing help profiles`")
+		d.add("server", checkFailed, "its URL cannot be read",
+			"set it like https://homing.example.com: `homing help profiles`")
 		return
 	}
 	if net.ParseIP(u.Hostname()) != nil {
@@ -78,44 +79,51 @@ func (d *doctor) tls(ctx context.Context) {
 	d.add("tls", checkOK, "the certificate is good until "+clockTime(end), "")
 }
 
+// serverAnswer is what the server answered.
+type serverAnswer struct {
+	status int
+	header http.Header
+	text   string
+}
+
 // get asks the server for a path, without a key.
-func (d *doctor) get(ctx context.Context, path string) (res *http.Response, text string, err error) {
+func (d *doctor) get(ctx context.Context, path string) (answer serverAnswer, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(d.to.server, "/")+path, http.NoBody)
 	if err != nil {
-		return nil, "", err
+		return answer, err
 	}
 	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err = c.Do(r)
+	res, err := c.Do(r)
 	if failed, ok := errors.AsType[*url.Error](err); ok {
-		return nil, "", failed.Err
+		return answer, failed.Err
 	}
 	if err != nil {
-		return nil, "", err
+		return answer, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	const most = 1 << 20
 	b, err := io.ReadAll(io.LimitReader(res.Body, most))
-	return res, string(b), err
+	return serverAnswer{res.StatusCode, res.Header, string(b)}, err
 }
 
 // health asks whether the server is up and ready, and compares its clock with this machine's.
 func (d *doctor) health(ctx context.Context) {
 	began := time.Now()
-	res, text, err := d.get(ctx, "/readyz")
+	res, err := d.get(ctx, "/readyz")
 	took := time.Since(began)
 	if err != nil {
 		d.add("server", checkFailed, "no answer from "+d.to.server+" ("+d.to.from+"): "+err.Error(),
 			"start it with `homing serve`, or name another: `homing help profiles`")
 		return
 	}
-	if res.StatusCode != http.StatusOK {
-		d.add("server", checkFailed, fmt.Sprintf("%s is not ready: %s", d.to.server, strings.TrimSpace(text)),
+	if res.status != http.StatusOK {
+		d.add("server", checkFailed, fmt.Sprintf("%s is not ready: %s", d.to.server, strings.TrimSpace(res.text)),
 			"its log says more; mend what it names, and it gets ready by itself")
 	} else {
 		d.add("server", checkOK, fmt.Sprintf("%s (%s) is ready, answered in %s", d.to.server, d.to.from,
 			took.Round(time.Millisecond)), "")
 	}
-	at, err := http.ParseTime(res.Header.Get("Date"))
+	at, err := http.ParseTime(res.header.Get("Date"))
 	if err != nil {
 		d.add("clock", checkSkipped, "the server does not say what time it is", "")
 		return
@@ -142,13 +150,13 @@ var apiVersion = regexp.MustCompile(`"info":\s*\{[^}]*"version":\s*"([0-9]+)\.([
 // version compares the server's versions with those of this program.
 func (d *doctor) version(ctx context.Context) {
 	build := "unknown, for its metrics are elsewhere"
-	if _, text, err := d.get(ctx, "/metrics"); err == nil {
-		if found := buildVersion.FindStringSubmatch(text); found != nil {
+	if res, err := d.get(ctx, "/metrics"); err == nil {
+		if found := buildVersion.FindStringSubmatch(res.text); found != nil {
 			build = found[1]
 		}
 	}
-	_, text, err := d.get(ctx, "/openapi.json")
-	found := apiVersion.FindStringSubmatch(text)
+	res, err := d.get(ctx, "/openapi.json")
+	found := apiVersion.FindStringSubmatch(res.text)
 	switch major, _, _ := strings.Cut(client.APIVersion, "."); {
 	case err != nil || found == nil:
 		d.add("version", checkFailed, "the management API does not answer there", "name the server that `manage` runs on")
@@ -177,7 +185,10 @@ func (d *doctor) key(ctx context.Context) {
 		name string
 		ask  func() error
 	}{
-		{"endpoints:read", func() error { _, err := c.ListEndpointsPage(ctx, client.ListEndpointsParams{Limit: 1}); return err }},
+		{"endpoints:read", func() error {
+			_, err := c.ListEndpointsPage(ctx, client.ListEndpointsParams{Limit: 1})
+			return err
+		}},
 		{"deliveries:read", func() error {
 			_, err := c.ListDeliveriesPage(ctx, client.ListDeliveriesParams{Limit: 1})
 			return err

@@ -24,8 +24,8 @@ func (d *doctor) database(ctx context.Context) {
 		}
 		url = d.cfg.Database()
 	}
-	const mend = "check that Postgres runs and that DATABASE_URL has its address, user and password; an embedded one runs " +
-		"while `homing serve` does"
+	const mend = "check that Postgres runs and that DATABASE_URL has its address, user and password; an embedded one " +
+		"runs while `homing serve` does"
 	s, err := postgres.Open(ctx, url, postgres.Options{MaxConns: 1, Timeout: checkTimeout,
 		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -40,7 +40,7 @@ func (d *doctor) database(ctx context.Context) {
 		d.add("database", checkFailed, err.Error(), mend)
 		return
 	}
-	d.add("database", checkOK, fmt.Sprintf("%s answered in %s", d.cfg.Services.DatabaseURL, took.Round(time.Millisecond)), "")
+	d.add("database", checkOK, fmt.Sprintf("it answered in %s", took.Round(time.Millisecond)), "")
 	d.clock("database clock", "the database's", now.Sub(began.Add(took/2)))
 	d.migrations(ctx, s)
 }
@@ -96,8 +96,8 @@ func (d *doctor) rabbitMQ(ctx context.Context) {
 		d.add("rabbitmq", checkSkipped, "RABBITMQ_URL is not set: hints stay in the process, and nothing is parked", "")
 		return
 	}
-	const mend = "check that RabbitMQ runs and that RABBITMQ_URL has its address, user, password and virtual host; events " +
-		"are accepted without it"
+	const mend = "check that RabbitMQ runs and that RABBITMQ_URL has its address, user, password and virtual host; " +
+		"events are accepted without it"
 	cfg, err := link.Config{URL: u.Reveal(), Name: "homing doctor", DialTimeout: checkTimeout}.WithDefaults()
 	if err != nil {
 		d.add("rabbitmq", checkFailed, err.Error(), mend)

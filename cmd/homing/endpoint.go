@@ -157,9 +157,9 @@ func endpointList(a *app) *cobra.Command {
 		RunE: a.calls(func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 			all := c.ListEndpoints(ctx, client.ListEndpointsParams{Status: status, Search: search, Limit: l.page()})
 			columns := []string{"ID", "STATUS", "URL", "TYPES", "FILTER"}
-			return list(a, cmd, &l, all, columns, func(e client.Endpoint) []string {
+			return list(a, cmd, &l, all, rows[client.Endpoint]{columns, func(e client.Endpoint) []string {
 				return []string{e.ID, e.Status, safe(e.URL), typesOf(e.Types), safe(e.Filter)}
-			})
+			}})
 		}),
 	}
 	l.addTo(cmd, false)

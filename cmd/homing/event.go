@@ -26,11 +26,11 @@ func eventList(a *app) *cobra.Command {
 		RunE: a.calls(func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 			p.Since, p.Until, p.Limit = l.from(), l.to(), l.page()
 			columns := []string{"ID", "ACCEPTED", "TYPE", "SUBJECT", "SOURCE", "EVENT ID"}
-			return list(a, cmd, &l, c.ListEvents(ctx, p), columns, func(e client.Event) []string {
+			return list(a, cmd, &l, c.ListEvents(ctx, p), rows[client.Event]{columns, func(e client.Event) []string {
 				return []string{
 					e.ID, clockTime(e.AcceptedAt), safe(e.Type), safe(e.Subject), safe(e.Source), safe(e.EventID),
 				}
-			})
+			}})
 		}),
 	}
 	l.addTo(cmd, true)

@@ -34,15 +34,15 @@ const exitCodesText = `homing exits with one of these codes:
 
 Errors go to standard error: what is wrong, which flag is at fault, and how to mend it.`
 
-const profilesText = `Which Homing a command talks to, with which key and for which tenant, is said by, the strongest first:
+const profilesText = `These say which Homing a command talks to, with which key, for which tenant; the strongest first:
 
   1. flags           --server, --key-file, --tenant; --profile chooses a profile
   2. environment     HOMING_SERVER, HOMING_API_KEY, HOMING_TENANT; HOMING_PROFILE chooses a profile
   3. a profile       in ~/.config/homing/config.yaml: see "homing profile"
   4. the data directory of "homing serve" on this machine, when it runs there and DATABASE_URL is not set
 
-A key goes with the server it is kept for: that of a profile or of a data directory is shown to no other server. It never
-has to be on a command line, where other users and the shell's history see it.`
+A key goes with the server it is kept for: that of a profile or of a data directory is shown to no other server. It
+never has to be on a command line, where other users and the shell's history see it.`
 
 // helpTopics are pages of help that are no commands.
 func helpTopics() []*cobra.Command {
@@ -116,8 +116,8 @@ func (a *app) say(err error) string {
 
 // mends say what to do about a kind of problem, where that is the same for all commands.
 var mends = map[client.Kind]string{
-	client.KindUnauthenticated: "set HOMING_API_KEY to a valid key, or --key-file to a file with one; `homing key create` " +
-		"makes one",
+	client.KindUnauthenticated: "set HOMING_API_KEY to a valid key, or --key-file to a file with one; " +
+		"`homing key create` makes one",
 	client.KindForbidden: "use a key that may: `homing key create --scopes` names what a key is allowed",
 	client.KindTooMany:   "try again later",
 }

@@ -54,8 +54,8 @@ func keyCreate(a *app) *cobra.Command {
 		Short: "Create an API key, and the tenant when it is new; the key is shown once",
 		Long: `Creates an API key, and prints it: it is shown only now. -o json is for scripts.
 
-Where no API key is known yet, but DATABASE_URL is, it works on the database itself: so the first operator's key is made.
---database does so in any case.`,
+Where no API key is known yet, but DATABASE_URL is, it works on the database itself: so the first operator's key is
+made. --database does so in any case.`,
 		Args: cobra.NoArgs,
 		Example: `  homing key create --tenant acme --name ci --scopes events:write --expires 720h
   DATABASE_URL=postgres://... homing key create --operator`,
@@ -174,12 +174,12 @@ func keyList(a *app) *cobra.Command {
 		RunE: a.calls(func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 			all := c.ListKeys(ctx, client.ListKeysParams{Limit: l.page()})
 			columns := []string{"ID", "STATUS", "SCOPES", "CREATED", "LAST USED", "EXPIRES", "NAME"}
-			return list(a, cmd, &l, all, columns, func(k client.Key) []string {
+			return list(a, cmd, &l, all, rows[client.Key]{columns, func(k client.Key) []string {
 				return []string{
 					k.ID, k.Status, strings.Join(k.Scopes, ","), clockTime(k.CreatedAt), clockTime(k.LastUsedAt),
 					clockTime(k.ExpiresAt), safe(k.Name),
 				}
-			})
+			}})
 		}),
 	}
 	l.addTo(cmd, false)

@@ -31,9 +31,9 @@ func listenCommand(a *app) *cobra.Command {
 		Use: "listen", Short: "Receive webhooks here, verify their signatures and print them", Args: cobra.NoArgs,
 		Long: `Receives webhooks on this machine, verifies the Standard Webhooks signature of each, and prints a line.
 
-With --register it makes an endpoint of its own, and deletes it in the end. With --secret or --secret-file it verifies with
-that key (whsec_, whsk_ or whpk_). With --forward-to it passes on what verifies to a URL, as it came, and answers as that
-does: so a program that is being written gets real webhooks, and retries when it fails.`,
+With --register it makes an endpoint of its own, and deletes it in the end. With --secret or --secret-file it verifies
+with that key (whsec_, whsk_ or whpk_). With --forward-to it passes on what verifies to a URL, as it came, and answers
+as that does: so a program that is being written gets real webhooks, and retries when it fails.`,
 		Example: `  homing listen --register --types 'order.*'
   homing listen --register --forward-to http://127.0.0.1:3000/hooks
   homing listen --port 9000 --secret-file secret.txt`,
@@ -111,9 +111,9 @@ func (l *listener) registered(cmd *cobra.Command, c *client.Client, r *receiver,
 	}
 	made, err := c.CreateEndpoint(cmd.Context(), in)
 	if client.IsInvalid(err) {
-		return &mended{err: err, text: l.app.say(err) + "\na Homing delivers to its own machine only while it is the embedded " +
-			"one and listens on a loopback address (HOMING_LISTEN), or where HOMING_ALLOW_ADDRESSES says so; elsewhere, make " +
-			"this receiver reachable and name it with --url"}
+		return &mended{err: err, text: l.app.say(err) + "\na Homing delivers to its own machine only while it is the " +
+			"embedded one and listens on a loopback address (HOMING_LISTEN), or where HOMING_ALLOW_ADDRESSES says so; " +
+			"elsewhere, make this receiver reachable and name it with --url"}
 	}
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -234,7 +235,7 @@ func (m *moment) Set(text string) error {
 	}
 	ago, err := config.ParseDuration(text)
 	if err != nil {
-		return fmt.Errorf("write a time like 2026-03-01T12:00:00Z, or how long ago, like 90m or 7d")
+		return errors.New("write a time like 2026-03-01T12:00:00Z, or how long ago, like 90m or 7d")
 	}
 	*m = moment(time.Now().Add(-ago))
 	return nil

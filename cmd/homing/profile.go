@@ -50,7 +50,7 @@ func (a *app) readProfiles() (profiles, error) {
 		return p, nil
 	}
 	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		return p, &mended{exit: exitUsage, text: fmt.Sprintf("%s holds API keys, and others may read it: chmod 600 %[1]s", file)}
+		return p, usage(fmt.Sprintf("%s holds API keys, and others may read it: chmod 600 %[1]s", file))
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -98,15 +98,15 @@ func (a *app) chosenProfile(cfg *config.Config) (profile, string, error) {
 }
 
 func noProfile(name string, all profiles) error {
-	return &mended{exit: exitNotFound, text: fmt.Sprintf("there is no profile %q; there are: %s. `homing profile set %[1]s "+
-		"--server URL` makes it", name, joined(slices.Sorted(maps.Keys(all.Profiles))))}
+	return &mended{exit: exitNotFound, text: fmt.Sprintf("there is no profile %q; there are: %s. `homing profile set "+
+		"%[1]s --server URL` makes it", name, joined(slices.Sorted(maps.Keys(all.Profiles))))}
 }
 
 func profileCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "profile", Short: "Keep the servers and keys of several Homings by name",
-		Long: `A profile is a server, its API key and a tenant, by a name. They are kept in ~/.config/homing/config.yaml, which
-only you may read. "homing help profiles" says which settings go before which.`,
+		Long: `A profile is a server, its API key and a tenant, by a name. They are kept in ~/.config/homing/config.yaml,
+which only you may read. "homing help profiles" says which settings go before which.`,
 	}
 	cmd.AddCommand(profileList(a), profileSet(a),
 		profileChange(a, "use NAME", "Use this profile from now on", func(p *profiles, name string) string {

@@ -27,9 +27,9 @@ func rejectedList(a *app) *cobra.Command {
 		RunE: a.calls(func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 			all := c.ListRejectedEvents(ctx, client.ListRejectedEventsParams{Limit: l.page()})
 			columns := []string{"ID", "REJECTED", "REASON", "DETAIL"}
-			return list(a, cmd, &l, all, columns, func(r client.RejectedEvent) []string {
+			return list(a, cmd, &l, all, rows[client.RejectedEvent]{columns, func(r client.RejectedEvent) []string {
 				return []string{r.ID, clockTime(r.RejectedAt), r.Reason, safe(r.Detail)}
-			})
+			}})
 		}),
 	}
 	l.addTo(cmd, false)

@@ -27,8 +27,8 @@ func serveCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run Homing: everything in one process, or some of its functions", Args: cobra.NoArgs,
 		Long: `Runs ingest, deliver, retry and manage in one process. Without DATABASE_URL it is embedded: it starts a private
-Postgres in the data directory, makes the tenant "default" with an API key and an operator's key, and allows deliveries to
-this machine. With
+Postgres in the data directory, makes the tenant "default" with an API key and an operator's key, and allows deliveries
+to this machine. With
 DATABASE_URL, REDIS_URL and RABBITMQ_URL it uses those; run "homing migrate" first.`,
 		Example: `  homing serve --demo
   DATABASE_URL=postgres://... RABBITMQ_URL=amqp://... homing serve --only deliver`,

@@ -36,8 +36,8 @@ func tailCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "tail", Short: "Follow deliveries as they are made and change", Args: cobra.NoArgs,
 		Long: `Prints a line for each delivery that is made from now on, and another each time its state or number of attempts
-changes, until Ctrl-C. It asks every --interval for the deliveries made since it began, or within --window, the newest 1000
-at most.`,
+changes, until Ctrl-C. It asks every --interval for the deliveries made since it began, or within --window, the newest
+1000 at most.`,
 		Example: `  homing tail
   homing tail --endpoint 0199... --state exhausted -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return t.run(cmd) },

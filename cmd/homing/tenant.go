@@ -54,9 +54,10 @@ func tenantList(a *app) *cobra.Command {
 		Use: "list", Short: "List tenants", Args: cobra.NoArgs,
 		RunE: a.calls(func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 			all := c.ListTenants(ctx, client.ListTenantsParams{Limit: l.page()})
-			return list(a, cmd, &l, all, []string{"ID", "STATUS", "CREATED", "NAME"}, func(t client.Tenant) []string {
+			columns := []string{"ID", "STATUS", "CREATED", "NAME"}
+			return list(a, cmd, &l, all, rows[client.Tenant]{columns, func(t client.Tenant) []string {
 				return []string{t.ID, t.Status, clockTime(t.CreatedAt), safe(t.Name)}
-			})
+			}})
 		}),
 	}
 	l.addTo(cmd, false)

@@ -98,7 +98,8 @@ func verifies(t *testing.T, receiver *exec.Cmd) {
 		return h
 	}
 	post := func(h http.Header, body string) int {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/hooks", strings.NewReader(body))
+		url := "http://" + address + "/hooks"
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 		require.NoError(t, err)
 		r.Header = h
 		res, err := (&http.Client{Timeout: 10 * time.Second}).Do(r)

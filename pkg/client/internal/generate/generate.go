@@ -53,7 +53,8 @@ func generate(text []byte) ([]byte, error) {
 	}
 	g := &generator{doc: doc, requested: doc.requested()}
 	g.printf("%s", head)
-	g.printf("// APIVersion is that of the document that this client is made from.\nconst APIVersion = %q\n\n", doc.Info.Version)
+	g.comment("APIVersion is that of the document that this client is made from.")
+	g.printf("const APIVersion = %q\n\n", doc.Info.Version)
 	for _, o := range doc.operations() {
 		g.params(o)
 		g.method(o)
