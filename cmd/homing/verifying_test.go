@@ -44,13 +44,10 @@ func TestVerifyingExamplesVerify(t *testing.T) {
 	for language, receiver := range map[string]func(t *testing.T, code string) *exec.Cmd{
 		"go": func(t *testing.T, code string) *exec.Cmd {
 			t.Helper()
-			// Inside the module, so that its version of the library is used; "_" hides it from ./... patterns.
-			dir, err := os.MkdirTemp(".", "_example-")
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(code), 0o600))
-			out := filepath.Join(t.TempDir(), "receiver")
-			text, err := exec.CommandContext(t.Context(), "go", "build", "-o", out, "./"+dir).CombinedOutput()
+			dir := t.TempDir()
+			source, out := filepath.Join(dir, "main.go"), filepath.Join(dir, "receiver")
+			require.NoError(t, os.WriteFile(source, []byte(code), 0o600))
+			text, err := exec.CommandContext(t.Context(), "go", "build", "-o", out, source).CombinedOutput()
 			require.NoError(t, err, "%s", text)
 			return exec.Command(out)
 		},
