@@ -34,6 +34,15 @@ build: ## Build all binaries into bin/
 	mkdir -p bin
 	$(GO) build -trimpath $(LINK) -o bin/ ./cmd/... $$($(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./functions/...)
 
+.PHONY: generate
+generate: ## Write docs/api/openapi.json from the API, and pkg/client from that
+	$(WITH_SERVICES) $(GO) test ./functions/manage/api -run '^TestDocument$$' -count=1 -update
+	$(GO) generate ./pkg/client
+
+.PHONY: release-api
+release-api: ## With a release: what clients may rely on is from now on what docs/api/openapi.json says
+	cp docs/api/openapi.json docs/api/openapi.released.json
+
 .PHONY: test
 test: ## Start the services, then run all tests (PKG=./pkg/store/... for some)
 	$(WITH_SERVICES) $(TEST) -timeout 10m $(PKG)

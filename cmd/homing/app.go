@@ -15,7 +15,6 @@ import (
 
 	"github.com/homing-hooks/homing/functions/local"
 	"github.com/homing-hooks/homing/pkg/config"
-	"github.com/homing-hooks/homing/pkg/seal"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/store/postgres"
 	"github.com/homing-hooks/homing/pkg/webhook"
@@ -25,16 +24,32 @@ import (
 // may not pass through root's home.
 const rootDataDir = "/var/lib/homing"
 
+// defaultTenant is the one that an embedded Homing makes.
+const defaultTenant = "default"
+
 // app is what the commands share.
 type app struct {
-	tenant  string
-	output  string
-	dataDir string
+	// what the flags of all commands say
+	server, profile, tenant, keyFile, output, dataDir string
+
+	// operator is whether it is about what is no tenant's
+	operator bool
+
 	ids     webhook.IDSource
 	environ []string
+	// began is whether a command has begun: what goes wrong before is a mistake in how it was called.
+	began bool
 }
 
 func newApp() *app { return &app{environ: os.Environ()} }
+
+// The groups of commands, as help shows them.
+var groups = []*cobra.Group{
+	{ID: "run", Title: "Run Homing:"},
+	{ID: "events", Title: "Send and receive:"},
+	{ID: "manage", Title: "Manage and look:"},
+	{ID: "setup", Title: "Set up:"},
+}
 
 func (a *app) root() *cobra.Command {
 	cmd := &cobra.Command{
@@ -42,38 +57,88 @@ func (a *app) root() *cobra.Command {
 		Short: "Homing delivers webhooks: signed, at least once, until they are answered",
 		Long: `Homing takes CloudEvents and POSTs each, signed, to every endpoint that subscribed, until it is answered.
 
-Start with "homing serve --demo". Settings are environment variables; docs/configuration.md lists them.`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Version:       local.Version(),
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if a.output != "text" && a.output != "json" {
-				return fmt.Errorf("--output %q is neither text nor json", a.output)
-			}
-			if !tenantForm.MatchString(a.tenant) {
-				return fmt.Errorf("--tenant %q must be 1 to 64 of the characters a-z, 0-9, _ and -", a.tenant)
-			}
-			if a.dataDir == "" && os.Geteuid() == 0 && os.Getenv("HOMING_DATA_DIR")+os.Getenv("XDG_DATA_HOME") == "" {
-				a.dataDir = rootDataDir
-			}
-			if a.dataDir != "" {
-				a.environ = append(a.environ, "HOMING_DATA_DIR="+a.dataDir)
-			}
-			return nil
-		},
+Start with "homing serve --demo". The other commands find a Homing that runs so by themselves; for another one, name its
+server and API key with flags, environment variables or a profile ("homing help profiles").`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Version:           local.Version(),
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.check() },
 	}
 	f := cmd.PersistentFlags()
-	f.StringVar(&a.tenant, "tenant", "default", "the tenant to act for")
-	f.StringVarP(&a.output, "output", "o", "text", "text or json")
+	f.StringVar(&a.server, "server", "", "the base URL of the Homing to talk to (HOMING_SERVER)")
+	f.StringVar(&a.profile, "profile", "", "the profile to use (HOMING_PROFILE)")
+	f.StringVar(&a.tenant, "tenant", "", "with an operator's key: the tenant to act for (HOMING_TENANT)")
+	f.StringVar(&a.keyFile, "key-file", "", "a file with the API key, - for standard input (HOMING_API_KEY holds a key)")
+	f.StringVarP(&a.output, "output", "o", "text", "text, json or yaml")
 	f.StringVar(&a.dataDir, "data-dir", "", "where an embedded Homing keeps its data (HOMING_DATA_DIR)")
-	cmd.AddCommand(serveCommand(a), sendCommand(a), listenCommand(a), endpointCommand(a), deliveryCommand(a),
-		keyCommand(a), migrateCommand(a))
-	for _, group := range cmd.Commands() {
-		if group.HasSubCommands() {
-			group.Args, group.RunE = cobra.NoArgs, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	must(cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"},
+		cobra.ShellCompDirectiveNoFileComp)))
+	cmd.AddGroup(groups...)
+	for group, commands := range map[string][]*cobra.Command{
+		"run":    {serveCommand(a), migrateCommand(a), doctorCommand(a)},
+		"events": {sendCommand(a), listenCommand(a), tailCommand(a)},
+		"manage": {
+			tenantCommand(a), keyCommand(a), endpointCommand(a), eventCommand(a), deliveryCommand(a), attemptCommand(a),
+			rejectedCommand(a), auditCommand(a),
+		},
+		"setup": {profileCommand(a), versionCommand(a)},
+	} {
+		for _, c := range commands {
+			c.GroupID = group
+			cmd.AddCommand(c)
 		}
 	}
+	cmd.AddCommand(helpTopics()...)
+	cmd.SetCompletionCommandGroupID("setup")
+	cmd.SetHelpCommandGroupID("setup")
+	a.prepare(cmd)
 	return cmd
+}
+
+// prepare makes every command note that it has begun, and every group show its help.
+func (a *app) prepare(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		a.prepare(c)
+		if c.HasSubCommands() {
+			c.Args, c.RunE = cobra.NoArgs, func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+		if run := c.RunE; run != nil {
+			c.RunE = func(c *cobra.Command, args []string) error {
+				a.began = true
+				return run(c, args)
+			}
+		}
+	}
+}
+
+// check looks at the flags of all commands.
+func (a *app) check() error {
+	if !slices.Contains([]string{"text", "json", "yaml"}, a.output) {
+		return fmt.Errorf("--output %q is none of text, json and yaml", a.output)
+	}
+	if a.tenant != "" && !tenantForm.MatchString(a.tenant) {
+		return fmt.Errorf("--tenant %q must be 1 to 64 of the characters a-z, 0-9, _ and -", a.tenant)
+	}
+	if a.operator && a.tenant != "" {
+		return errors.New("--operator and --tenant exclude each other: what is an operator's is no tenant's")
+	}
+	if a.dataDir == "" && os.Geteuid() == 0 && a.env("HOMING_DATA_DIR")+a.env("XDG_DATA_HOME") == "" {
+		a.dataDir = rootDataDir
+	}
+	if a.dataDir != "" {
+		a.environ = append(a.environ, "HOMING_DATA_DIR="+a.dataDir)
+	}
+	return nil
+}
+
+// env is a variable of the environment.
+func (a *app) env(name string) (value string) {
+	for _, line := range a.environ {
+		if text, ok := strings.CutPrefix(line, name+"="); ok {
+			value = text
+		}
+	}
+	return value
 }
 
 // tenantForm is what the id of a tenant looks like; see [store.Directory].
@@ -110,51 +175,8 @@ func (a *app) withStore(ctx context.Context, f func(context.Context, store.Store
 	defer s.Close()
 	err = f(ctx, s)
 	if errors.Is(err, store.ErrUnavailable) {
-		return fmt.Errorf("the database cannot be reached: %w\nstart one with `homing serve`, or set DATABASE_URL to one "+
-			"that `homing migrate` has prepared", err)
-	}
-	return err
-}
-
-// checkTenant returns an error when the tenant named does not exist, for what would otherwise be an empty list.
-func (a *app) checkTenant(ctx context.Context, s store.Directory) error {
-	tenants, err := s.Tenants(ctx)
-	if err == nil && !slices.Contains(tenants, a.tenant) {
-		err = fmt.Errorf("there is no tenant %q; there are: %s", a.tenant, strings.Join(tenants, ", "))
-	}
-	return err
-}
-
-// explain says what a store's error means for a thing that a person named.
-func (a *app) explain(err error, thing string) error {
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return fmt.Errorf("there is no %s (for tenant %q; --tenant names another)", thing, a.tenant)
-	case errors.Is(err, store.ErrConflict):
-		return fmt.Errorf("%s cannot be changed so just now: %w", thing, err)
-	case errors.Is(err, seal.ErrNoKey):
-		return errors.New("HOMING_ENCRYPTION_KEYS is not set, and secrets are stored sealed: set it to what the server has")
-	default:
-		return err
-	}
-}
-
-// checkURL refuses what could never be delivered to.
-func (a *app) checkURL(raw string) error {
-	cfg, err := a.found()
-	if err != nil {
-		return err
-	}
-	err = local.CheckURL(cfg, raw)
-	if err == nil || cfg.Mode() != config.ModeEmbedded || cfg.LoopbackAllowed() {
-		return err
-	}
-	listens, _ := cfg.ListenAddress()
-	inside := *cfg
-	inside.Server.Listen = config.DefaultListen
-	if local.CheckURL(&inside, raw) == nil {
-		return fmt.Errorf("%w; deliveries to this machine are allowed while Homing listens on a loopback address only, and "+
-			"this one listens on %s: start it with another HOMING_LISTEN", err, listens)
+		return fmt.Errorf("the database cannot be reached: %w\nset DATABASE_URL to one that `homing migrate` has prepared",
+			err)
 	}
 	return err
 }
@@ -162,6 +184,7 @@ func (a *app) checkURL(raw string) error {
 // The files of an embedded Homing in its data directory.
 const (
 	fileAPIKey         = "api-key"
+	fileOperatorKey    = "operator-key"
 	fileEncryptionKeys = "encryption-keys"
 	fileDatabaseURL    = "database-url"
 	fileAddress        = "address"
@@ -180,8 +203,7 @@ func readFile(dir, name string) (string, error) {
 var errNoDataDirectory = errors.New("DATABASE_URL is not set, and without HOME there is no data directory: set " +
 	"DATABASE_URL or HOMING_DATA_DIR")
 
-// findEmbedded fills in what an embedded Homing has written into its data directory; also where it listens, for that
-// decides whether this machine may be delivered to.
+// findEmbedded fills in what an embedded Homing has written into its data directory.
 func findEmbedded(cfg *config.Config) error {
 	dir := cfg.DataDirectory()
 	if dir == "" {
@@ -197,13 +219,6 @@ func findEmbedded(cfg *config.Config) error {
 	keys, err := readFile(dir, fileEncryptionKeys)
 	if err != nil {
 		return err
-	}
-	address, err := readFile(dir, fileAddress)
-	if err != nil {
-		return err
-	}
-	if address != "" {
-		cfg.Server.Listen = strings.TrimPrefix(address, "http://")
 	}
 	return cfg.Embed(url, keys)
 }

@@ -41,17 +41,15 @@ func TestCommands(t *testing.T) {
 	server.waitFor(t, "Try, in another terminal")
 
 	t.Run("NeedWhatTheyUse", func(t *testing.T) {
-		env := environ("DATABASE_URL="+read(t, dir, "database-url"), "HOMING_URL="+read(t, dir, "address"),
-			"HOMING_API_KEY="+read(t, dir, "api-key"))
+		env := environ("DATABASE_URL="+read(t, dir, "database-url"), "HOMING_SERVER="+read(t, dir, "address"))
 		require.Contains(t, must(t, env, "migrate"), "up to date")
-		require.Contains(t, must(t, env, "send", "--type", "order.paid"), "goes to 0 endpoint")
-		create := []string{"endpoint", "create", "--url", "https://example.com/hook"}
-		require.Contains(t, fails(t, env, create...), "HOMING_ENCRYPTION_KEYS")
-
-		must(t, append(env, "HOMING_ENCRYPTION_KEYS="+read(t, dir, "encryption-keys")), create...)
-		id := listed(t, env, "endpoint", "list")[0]
-		require.Contains(t, fails(t, env, "endpoint", "rotate", id), "HOMING_ENCRYPTION_KEYS")
-		must(t, env, "endpoint", "delete", id)
+		require.Contains(t, fails(t, env, "endpoint", "list"), "HOMING_API_KEY")
+		var made struct{ Key string }
+		require.NoError(t, json.Unmarshal([]byte(must(t, env, "key", "create", "--operator", "-o", "json")), &made))
+		operator := append(env, "HOMING_API_KEY="+made.Key) //nolint:gocritic // a copy, for env is full
+		require.Contains(t, fails(t, operator, "endpoint", "list"), "--tenant")
+		must(t, operator, "endpoint", "list", "--tenant", "default")
+		require.Contains(t, must(t, operator, "key", "list", "--operator"), "valid")
 	})
 
 	t.Run("ShowAKeyToItsOwnHomingOnly", func(t *testing.T) {
@@ -61,7 +59,7 @@ func TestCommands(t *testing.T) {
 			_, _ = io.WriteString(w, "{}")
 		}))
 		defer other.Close()
-		elsewhere := append(env, "HOMING_URL="+other.URL) //nolint:gocritic // a copy, for env is full
+		elsewhere := append(env, "HOMING_SERVER="+other.URL) //nolint:gocritic // a copy, for env is full
 		require.Contains(t, fails(t, elsewhere, "send", "--type", "order.paid"), "HOMING_API_KEY")
 		require.Empty(t, shown)
 		must(t, append(elsewhere, "HOMING_API_KEY=hmk_other"), "send", "--type", "order.paid")
@@ -102,7 +100,7 @@ func retryOfWhatIsHeld(t *testing.T, env []string) {
 		t.Helper()
 		require.Eventually(t, func() bool {
 			var shown struct {
-				Attempts []struct{ Outcome string } `json:"attempt_records"`
+				Attempts []struct{ Outcome string } `json:"history"`
 			}
 			require.NoError(t, json.Unmarshal([]byte(must(t, env, "delivery", "show", id, "-o", "json")), &shown))
 			return len(shown.Attempts) > 0 && shown.Attempts[len(shown.Attempts)-1].Outcome == outcome

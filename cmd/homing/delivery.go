@@ -2,277 +2,198 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/client"
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
 func deliveryCommand(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "delivery", Short: "Look at deliveries, and retry them"}
-	cmd.AddCommand(deliveryList(a), deliveryShow(a), deliveryRetry(a))
+	cmd := &cobra.Command{Use: "delivery", Short: "Look at deliveries, retry and cancel them"}
+	cmd.AddCommand(deliveryList(a), deliveryGet(a), deliveryRetry(a), deliveryCancel(a))
 	return cmd
 }
 
-// deliveryLine is a delivery as it is listed.
-type deliveryLine struct {
-	ID       webhook.ID     `json:"id"`
-	Event    webhook.ID     `json:"event"`
-	Endpoint webhook.ID     `json:"endpoint"`
-	State    webhook.State  `json:"state"`
-	Reason   webhook.Reason `json:"reason,omitempty"`
-	Attempts int            `json:"attempts"`
-	DueAt    time.Time      `json:"due_at"`
-	ReplayOf *webhook.ID    `json:"replay_of,omitempty"`
+// deliveryColumns and deliveryRow are a delivery in a list.
+var deliveryColumns = []string{"ID", "STATE", "ATTEMPTS", "MADE", "DUE", "ENDPOINT"}
+
+func deliveryRow(d client.Delivery) []string {
+	due := ""
+	if d.State == string(webhook.StateScheduled) {
+		due = clockTime(d.DueAt)
+	}
+	return []string{
+		d.ID, stateOf(d.State, d.Reason), strconv.FormatInt(d.Attempts, 10), madeAt(d.ID), due, d.Endpoint,
+	}
 }
 
-func lineOf(d *webhook.Delivery) deliveryLine {
-	l := deliveryLine{
-		ID: d.ID, Event: d.Event, Endpoint: d.Endpoint, State: d.State, Reason: d.Reason, Attempts: d.Attempt, DueAt: d.DueAt,
+// stateOf is a state with its reason.
+func stateOf(state, reason string) string {
+	if reason == "" {
+		return state
 	}
-	if !d.ReplayOf.IsZero() {
-		l.ReplayOf = &d.ReplayOf
-	}
-	return l
+	return state + " (" + reason + ")"
 }
 
 func deliveryList(a *app) *cobra.Command {
-	var endpoint, state, before string
-	limit := 20
-	states := listed(webhook.States)
+	var l listing
+	var p client.ListDeliveriesParams
+	states := joined(webhook.States)
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the tenant's deliveries, newest first", Args: cobra.NoArgs,
-		Example: "  homing delivery list --state exhausted --limit 100",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			q := store.DeliveryQuery{Tenant: a.tenant, State: webhook.State(state), Limit: limit}
-			if state != "" && !slices.Contains(webhook.States, q.State) {
-				return fmt.Errorf("--state %q is none of %s", state, states)
+		Example: `  homing delivery list --state exhausted --since 7d --limit 100
+  homing delivery list --endpoint 0199... -o json`,
+		RunE: a.calls(func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
+			if p.State != "" && !slices.Contains(webhook.States, webhook.State(p.State)) {
+				return usage(fmt.Sprintf("--state %q is none of %s", p.State, states))
 			}
-			if limit < 1 || limit > 1000 {
-				return errors.New("--limit must be 1 to 1000")
-			}
-			for _, f := range []struct {
-				name, text string
-				to         *webhook.ID
-			}{{"endpoint", endpoint, &q.Endpoint}, {"before", before, &q.Before}} {
-				if f.text == "" {
-					continue
-				}
-				id, err := webhook.ParseID(f.text)
-				if err != nil {
-					return fmt.Errorf("--%s %q: %w", f.name, f.text, err)
-				}
-				*f.to = id
-			}
-			return a.withStore(cmd.Context(), func(ctx context.Context, s store.Store) error {
-				return listDeliveries(ctx, a, s, q, cmd.OutOrStdout())
-			})
-		},
+			p.Since, p.Until, p.Limit = l.from(), l.to(), l.page()
+			return list(a, cmd, &l, c.ListDeliveries(ctx, p), rows[client.Delivery]{deliveryColumns, deliveryRow})
+		}),
 	}
-	cmd.Flags().StringVar(&endpoint, "endpoint", "", "only those to this endpoint")
-	cmd.Flags().StringVar(&state, "state", "",
-		"only those in this state: "+states)
-	cmd.Flags().StringVar(&before, "before", "", "only those older than this delivery: the next page")
-	cmd.Flags().IntVar(&limit, "limit", limit, "how many at most")
+	l.addTo(cmd, true)
+	f := cmd.Flags()
+	f.StringVar(&p.Endpoint, "endpoint", "", "only those to this endpoint")
+	f.StringVar(&p.Event, "event", "", "only those of this event")
+	f.StringVar(&p.State, "state", "", "only those in this state: "+states)
+	must(cmd.RegisterFlagCompletionFunc("endpoint", a.endpointIDs()))
+	must(cmd.RegisterFlagCompletionFunc("state", func(*cobra.Command, []string, string) (
+		[]string, cobra.ShellCompDirective,
+	) {
+		words := make([]string, len(webhook.States))
+		for i, state := range webhook.States {
+			words[i] = string(state)
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}))
 	return cmd
 }
 
-func listDeliveries(ctx context.Context, a *app, s store.Store, q store.DeliveryQuery, w io.Writer) error {
-	deliveries, err := s.Deliveries(ctx, q)
-	if err == nil && len(deliveries) == 0 {
-		err = a.checkTenant(ctx, s)
-	}
-	if err != nil {
-		return err
-	}
-	lines := make([]deliveryLine, len(deliveries))
-	rows := [][]string{{"ID", "STATE", "ATTEMPTS", "MADE", "DUE", "ENDPOINT"}}
-	for i := range deliveries {
-		d := &deliveries[i]
-		lines[i] = lineOf(d)
-		state, due := string(d.State), ""
-		if d.Reason != webhook.ReasonNone {
-			state += " (" + string(d.Reason) + ")"
-		}
-		if d.State == webhook.StateScheduled {
-			due = clockTime(d.DueAt)
-		}
-		rows = append(rows, []string{
-			d.ID.String(), state, strconv.Itoa(d.Attempt), clockTime(d.ID.Time()), due, d.Endpoint.String(),
-		})
-	}
-	return a.print(w, lines, table(rows))
-}
-
-// attemptLine is an attempt as it is shown.
-type attemptLine struct {
-	Number    int               `json:"number"`
-	StartedAt time.Time         `json:"started_at"`
-	Outcome   webhook.Outcome   `json:"outcome"`
-	Status    int               `json:"status,omitempty"`
-	TotalMS   float64           `json:"total_ms"`
-	Detail    string            `json:"detail,omitempty"`
-	Headers   map[string]string `json:"response_headers,omitempty"`
-	Body      string            `json:"response_body,omitempty"`
-}
-
-// deliveryDetail is a delivery with its event and attempts, as it is shown.
-type deliveryDetail struct {
-	deliveryLine
-	Source   string        `json:"source"`
-	EventID  string        `json:"event_id"`
-	Type     string        `json:"type"`
-	Subject  string        `json:"subject,omitempty"`
-	Bytes    int           `json:"bytes"`
-	Attempts []attemptLine `json:"attempt_records"`
-}
-
-func deliveryShow(a *app) *cobra.Command {
+func deliveryGet(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show a delivery with every attempt", Args: oneID("delivery"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := idOf("delivery", args[0])
+		Use: "get ID", Aliases: []string{"show"}, Short: "Show a delivery with every attempt", Args: oneID("delivery"),
+		ValidArgsFunction: a.deliveryIDs(),
+		RunE: a.about("delivery", func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
+			d, err := c.GetDelivery(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			return a.withStore(cmd.Context(), func(ctx context.Context, s store.Store) error {
-				view, err := s.Delivery(ctx, a.tenant, id)
-				if err != nil {
-					return a.explain(err, "delivery "+args[0])
-				}
-				detail := detailOf(&view)
-				return a.print(cmd.OutOrStdout(), detail, detail.human)
-			})
-		},
+			return a.print(cmd, d, func(w io.Writer) error { return deliveryHuman(w, d) })
+		}),
 	}
 }
 
-func detailOf(v *store.DeliveryView) deliveryDetail {
-	d := deliveryDetail{
-		deliveryLine: lineOf(&v.Delivery), Source: v.Event.Source, EventID: v.Event.CEID, Type: v.Event.Type,
-		Subject: v.Event.Subject, Bytes: len(v.Event.Data), Attempts: make([]attemptLine, len(v.Attempts)),
+func deliveryHuman(w io.Writer, d *client.DeliveryWithAttempts) error {
+	t := newTable()
+	held := ""
+	if d.Held {
+		held = "its endpoint takes nothing just now; `homing endpoint get " + d.Endpoint + "` says why"
 	}
-	for i := range v.Attempts {
-		at := &v.Attempts[i]
-		d.Attempts[i] = attemptLine{
-			Number: at.Number, StartedAt: at.StartedAt, Outcome: at.Outcome, Status: at.Status,
-			TotalMS: float64(at.Latency.Total.Microseconds()) / 1000, Detail: at.Detail, Headers: at.ResponseHeaders,
-			Body: string(at.ResponseBody),
+	due := ""
+	if d.State == string(webhook.StateScheduled) {
+		due = clockTime(d.DueAt)
+	}
+	for _, row := range [][2]string{
+		{"delivery", d.ID}, {"state", stateOf(d.State, d.Reason)}, {"held", held}, {"due", due}, {"endpoint", d.Endpoint},
+		{"event", d.Event}, {"type", safe(d.EventType)}, {"replay of", d.ReplayOf},
+	} {
+		if row[1] != "" {
+			t.row(row[0], row[1])
 		}
 	}
-	return d
-}
-
-func (d deliveryDetail) human(w io.Writer) error {
-	rows := [][]string{
-		{"delivery", d.ID.String()},
-		{"state", string(d.State) + " " + string(d.Reason)},
-		{"endpoint", d.Endpoint.String()},
-		{"event", d.Event.String()},
-		{"source, id", d.Source + ", " + d.EventID},
-		{"type", d.Type},
-		{"payload", strconv.Itoa(d.Bytes) + " bytes"},
-	}
-	if d.ReplayOf != nil {
-		rows = append(rows, []string{"replay of", d.ReplayOf.String()})
-	}
-	if d.State == webhook.StateScheduled {
-		rows = append(rows, []string{"due", clockTime(d.DueAt)})
-	}
-	if err := table(rows)(w); err != nil || len(d.Attempts) == 0 {
+	if err := t.write(w); err != nil || len(d.History) == 0 {
 		return err
 	}
-	rows = [][]string{{"", "", "", "", "", ""}, {"ATTEMPT", "STARTED", "OUTCOME", "STATUS", "TOOK", "DETAIL"}}
-	for _, at := range d.Attempts {
-		status := ""
-		if at.Status != 0 {
-			status = strconv.Itoa(at.Status)
-		}
-		rows = append(rows, []string{
-			strconv.Itoa(at.Number), clockTime(at.StartedAt), string(at.Outcome), status,
-			fmt.Sprintf("%.1f ms", at.TotalMS), at.Detail,
-		})
+	fmt.Fprintln(w)
+	return attemptTable(d.History).write(w)
+}
+
+func attemptTable(attempts []client.Attempt) *table {
+	t := newTable("ATTEMPT", "STARTED", "OUTCOME", "STATUS", "TOOK", "DETAIL")
+	for _, at := range attempts {
+		t.row(strconv.FormatInt(at.Number, 10), clockTime(at.StartedAt), at.Outcome, statusOf(at),
+			fmt.Sprintf("%.1f ms", at.LatencyMS.Total), safe(at.Detail))
 	}
-	return table(rows)(w)
+	return t
+}
+
+// statusOf is the HTTP status of an attempt's answer; "" when none came.
+func statusOf(at client.Attempt) string {
+	if at.Status == 0 {
+		return ""
+	}
+	return strconv.FormatInt(at.Status, 10)
 }
 
 func deliveryRetry(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "retry ID", Short: "Attempt a delivery now; one that has ended is replayed as a new delivery",
-		Args: oneID("delivery"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := idOf("delivery", args[0])
+		Args: oneID("delivery"), ValidArgsFunction: a.deliveryIDs(),
+		RunE: a.about("delivery", func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
+			d, err := c.RetryDelivery(ctx, args[0])
+			if client.IsConflict(err) {
+				return whyNoRetry(ctx, c, args[0], err)
+			}
 			if err != nil {
 				return err
 			}
-			return a.withStore(cmd.Context(), func(ctx context.Context, s store.Store) error {
-				due, err := s.RetryNow(ctx, a.tenant, id, &a.ids)
-				if err != nil {
-					return whyNoRetry(ctx, a, s, id, err)
+			return a.print(cmd, d, func(w io.Writer) error {
+				what := "is due now"
+				if d.ID != args[0] {
+					what = "is replayed as " + d.ID
 				}
-				when, err := goesOut(ctx, a, s, due.Endpoint)
-				if err != nil {
-					return err
-				}
-				made := map[string]string{"id": due.Delivery.String()}
-				return a.print(cmd.OutOrStdout(), made, func(w io.Writer) error {
-					what := "is due now"
-					if due.Delivery != id {
-						what = "is replayed as " + due.Delivery.String()
-					}
-					_, err := fmt.Fprintf(w, "delivery %s %s: %s\n", id, what, when)
-					return err
-				})
+				_, err := fmt.Fprintf(w, "delivery %s %s: %s\n", args[0], what, goesOut(ctx, c, d))
+				return err
 			})
-		},
+		}),
 	}
 }
 
 // goesOut says when a delivery that is due goes out: what holds it, if something does, is its endpoint.
-func goesOut(ctx context.Context, a *app, s store.Store, endpoint webhook.ID) (string, error) {
-	e, err := s.Endpoint(ctx, a.tenant, endpoint)
-	if err != nil {
-		return "", err
+func goesOut(ctx context.Context, c *client.Client, d *client.DeliveryWithAttempts) string {
+	if !d.Held {
+		return "it goes out at once"
 	}
-	now, err := s.Now(ctx)
+	e, err := c.GetEndpoint(ctx, d.Endpoint)
 	switch {
 	case err != nil:
-		return "", err
-	case e.Status != webhook.EndpointActive:
+		return "it is held by its endpoint"
+	case e.Status != string(webhook.EndpointActive):
 		return fmt.Sprintf("it is held while its endpoint is %s (%s); `homing endpoint resume %s` lets it go", e.Status,
-			e.StatusReason, e.ID), nil
-	case !e.Open(now):
-		return fmt.Sprintf("it is held, for its endpoint has asked to wait until %s", clockTime(e.ThrottledUntil)), nil
+			safe(e.StatusReason), e.ID)
 	default:
-		return "it goes out with the server's next tick", nil
+		return "it is held, for its endpoint has asked to wait until " + clockTime(e.ThrottledUntil)
 	}
 }
 
 // whyNoRetry says why a delivery could not be made due.
-func whyNoRetry(ctx context.Context, a *app, s store.Store, id webhook.ID, err error) error {
-	if !errors.Is(err, store.ErrConflict) {
-		return a.explain(err, "delivery "+id.String())
+func whyNoRetry(ctx context.Context, c *client.Client, id string, err error) error {
+	d, getErr := c.GetDelivery(ctx, id)
+	if getErr == nil && d.State == string(webhook.StateAttempting) {
+		return &mended{err: err, text: fmt.Sprintf("delivery %s is being attempted just now: `homing delivery get %[1]s` "+
+			"tells how it went", id)}
 	}
-	view, viewErr := s.Delivery(ctx, a.tenant, id)
-	if viewErr == nil && view.Delivery.State == webhook.StateAttempting {
-		return fmt.Errorf("delivery %s is being attempted just now: `homing delivery show %s` tells how it went", id, id)
-	}
-	return fmt.Errorf("delivery %s cannot be sent again: its endpoint was deleted", id)
+	return &mended{err: err, text: "delivery " + id + " cannot be sent again: its endpoint was deleted"}
 }
 
-// listed names the words that a flag can have.
-func listed[T ~string](words []T) string {
-	texts := make([]string, len(words))
-	for i, w := range words {
-		texts[i] = string(w)
+func deliveryCancel(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "cancel ID", Short: "Make no further attempt of a delivery", Args: oneID("delivery"),
+		ValidArgsFunction: a.deliveryIDs(),
+		RunE: a.about("delivery", func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
+			d, err := c.CancelDelivery(ctx, args[0])
+			if client.IsConflict(err) {
+				return &mended{err: err, text: "delivery " + args[0] + " has ended already: there is nothing to cancel"}
+			}
+			if err != nil {
+				return err
+			}
+			return a.print(cmd, d, line("delivery %s is %s", d.ID, d.State))
+		}),
 	}
-	return strings.Join(texts, ", ")
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/homing-hooks/homing/pkg/client"
+	"github.com/homing-hooks/homing/pkg/signature"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
@@ -18,7 +20,7 @@ const fileDemo = "demo-endpoint"
 
 // startDemo registers an endpoint in this process that verifies what it gets and prints it, and sends it an event. In
 // the end forgetDemo deletes the endpoint.
-func (s *serving) startDemo(ctx context.Context, dir store.Directory) error {
+func (s *serving) startDemo(ctx context.Context, dir store.Directory, base string) error {
 	if !s.cfg.LoopbackAllowed() {
 		return errors.New("--demo delivers to this machine, which is allowed only without DATABASE_URL and on a loopback " +
 			"address; `homing listen` receives anywhere")
@@ -32,29 +34,48 @@ func (s *serving) startDemo(ctx context.Context, dir store.Directory) error {
 		return err
 	}
 	s.closers = append(s.closers, func(context.Context) error { return stop() })
-	n := newEndpoint{
-		url: "http://" + bound.String() + "/demo", format: string(webhook.FormatBinary), signing: string(webhook.SecretHMAC),
-	}
-	created, err := n.create(ctx, s.app, dir)
+	created, secret, err := s.demoEndpoint(ctx, dir, "http://"+bound.String()+"/demo")
 	if err != nil {
 		return err
 	}
-	if err := r.trust(created.Secret); err != nil {
+	if err := r.trust(secret); err != nil {
 		return err
 	}
 	if err := writeFile(s.cfg.DataDirectory(), fileDemo, created.ID.String()); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintf(s.out, "demo endpoint %s at %s; sending it an event\n", created.ID, created.URL)
-	e := newEvent{
-		source: "/homing/demo", eventType: "homing.demo", data: `{"hello": "webhook"}`, contentType: "application/json",
-	}
-	to, err := reachEmbedded(s.cfg)
+	key, err := readFile(s.cfg.DataDirectory(), fileAPIKey)
 	if err != nil {
 		return err
 	}
-	_, err = e.post(ctx, to, "demo-"+s.app.ids.New(time.Now()).String(), []byte(e.data))
+	to := target{server: base, key: key}
+	c, err := to.client()
+	if err != nil {
+		return err
+	}
+	_, err = c.Send(ctx, client.CloudEvent{
+		Source: "/homing/demo", Type: "homing.demo", Data: []byte(`{"hello": "webhook"}`),
+	})
 	return err
+}
+
+// demoEndpoint stores an endpoint, and returns the secret that it signs with. It works on the store itself, for this
+// process may not serve the API.
+func (s *serving) demoEndpoint(ctx context.Context, dir store.Directory, url string) (webhook.Endpoint, string, error) {
+	e := webhook.Endpoint{
+		ID: s.app.ids.New(time.Now()), Tenant: defaultTenant, URL: url, Format: webhook.FormatBinary,
+	}
+	secret, err := signature.NewSecret(webhook.SecretHMAC)
+	if err != nil {
+		return e, "", err
+	}
+	secret.ID, secret.Endpoint = s.app.ids.New(time.Now()), e.ID
+	text, err := signature.Format(secret)
+	if err != nil {
+		return e, "", err
+	}
+	return e, text, dir.CreateEndpoint(ctx, e, []webhook.Secret{secret})
 }
 
 // forgetDemo deletes the demo endpoint of this run, or of an earlier one that crashed: nobody listens there any more,
@@ -69,7 +90,7 @@ func (s *serving) forgetDemo(ctx context.Context, dir store.Directory) {
 	}
 	id, err := webhook.ParseID(text)
 	if err == nil {
-		err = dir.SetEndpointStatus(ctx, s.app.tenant, id, webhook.EndpointDeleted, "the demo ended")
+		err = dir.SetEndpointStatus(ctx, defaultTenant, id, webhook.EndpointDeleted, "the demo ended")
 	}
 	if errors.Is(err, store.ErrUnavailable) {
 		s.log.WarnContext(ctx, "the demo endpoint will be deleted at the next start", "error", err)

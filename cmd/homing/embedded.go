@@ -50,7 +50,8 @@ func (s *serving) embed(ctx context.Context) error {
 	return s.cfg.Embed(db.URL(), keys)
 }
 
-// firstStart makes the tenant "default" and its API key unless they are there, and writes where this Homing is.
+// firstStart makes the tenant "default", its API key and an operator's unless they are there, and writes where this
+// Homing is.
 func (s *serving) firstStart(ctx context.Context, dir store.Directory, base string) error {
 	data := s.cfg.DataDirectory()
 	if err := writeFile(data, fileAddress, base); err != nil {
@@ -58,15 +59,7 @@ func (s *serving) firstStart(ctx context.Context, dir store.Directory, base stri
 	}
 	s.closers = append(s.closers, func(context.Context) error { return os.Remove(filepath.Join(data, fileAddress)) })
 	s.forgetDemo(ctx, dir)
-	key, err := readFile(data, fileAPIKey)
-	if err != nil || key != "" {
-		return err
-	}
-	_, key, err = newKey{name: "first start"}.create(ctx, s.app, dir)
-	if err != nil {
-		return err
-	}
-	return writeFile(data, fileAPIKey, key)
+	return s.firstKeys(ctx, dir)
 }
 
 // writeFile writes a file of the data directory that only its owner may read, all or nothing.

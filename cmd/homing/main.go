@@ -1,5 +1,3 @@
-// Command homing is Homing's command line: the server in one process, and the tools around it. `homing --help` lists
-// them.
 package main
 
 import (
@@ -10,8 +8,9 @@ import (
 )
 
 func main() {
-	if err := newApp().root().ExecuteContext(signals.NewContext()); err != nil {
-		fmt.Fprintln(os.Stderr, "homing:", err)
-		os.Exit(1)
+	a := newApp()
+	if err := a.root().ExecuteContext(signals.NewContext()); err != nil {
+		fmt.Fprintln(os.Stderr, "homing:", a.say(err))
+		os.Exit(a.exitCode(err))
 	}
 }

@@ -186,7 +186,7 @@ func TestServeForANewcomer(t *testing.T) {
 
 	key, err := os.ReadFile(filepath.Join(dir, "api-key"))
 	require.NoError(t, err)
-	for _, secret := range []string{"api-key", "encryption-keys", "database-url"} {
+	for _, secret := range []string{"api-key", "operator-key", "encryption-keys", "database-url"} {
 		info, err := os.Stat(filepath.Join(dir, secret))
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), secret)
@@ -216,11 +216,13 @@ func TestServeForANewcomer(t *testing.T) {
 	})
 
 	t.Run("KeysHaveScopes", func(t *testing.T) {
-		var made struct {
+		type newKey struct {
 			ID, Tenant, Key string
 			Scopes          []string
 		}
+		var made newKey
 		create := func(args ...string) {
+			made = newKey{}
 			out := must(t, env, append([]string{"key", "create", "-o", "json"}, args...)...)
 			require.NoError(t, json.Unmarshal([]byte(out), &made))
 		}
@@ -228,7 +230,7 @@ func TestServeForANewcomer(t *testing.T) {
 		require.Equal(t, []string{"deliveries:read"}, made.Scopes)
 		address, err := os.ReadFile(filepath.Join(dir, "address"))
 		require.NoError(t, err)
-		url := "HOMING_URL=" + strings.TrimSpace(string(address))
+		url := "HOMING_SERVER=" + strings.TrimSpace(string(address))
 		denied := environ("HOMING_DATA_DIR="+dir, "HOMING_API_KEY="+made.Key, url)
 		require.Contains(t, fails(t, denied, "send", "--type", "order.paid"), "events:write")
 		create("--operator")
@@ -270,33 +272,41 @@ func TestServeForANewcomer(t *testing.T) {
 
 	t.Run("MistakesAreExplained", func(t *testing.T) {
 		const url = "http://127.0.0.1:9000/"
+		const nobody = "00000000-0000-0000-0000-000000000000"
 		for want, args := range map[string][]string{
 			"--url: the address is private": {"endpoint", "create", "--url", "http://10.0.0.1/"},
-			"--types or --filter":           {"endpoint", "create", "--url", url, "--filter", "type ="},
-			"--format":                      {"endpoint", "create", "--url", url, "--format", "xml"},
-			"--schedule":                    {"endpoint", "create", "--url", url, "--schedule", "soon"},
-			"--header Host: may not be":     {"endpoint", "create", "--url", url, "--header", "Host=x"},
+			"--filter:":                     {"endpoint", "create", "--url", url, "--filter", "type ="},
+			"--format:":                     {"endpoint", "create", "--url", url, "--format", "xml"},
+			"--schedule:":                   {"endpoint", "create", "--url", url, "--schedule", "soon"},
+			"--header Host:":                {"endpoint", "create", "--url", url, "--header", "Host=x"},
 			"is given twice":                {"endpoint", "create", "--url", url, "--header", "A=1", "--header", "A=2"},
-			"1m0s at most":                  {"endpoint", "create", "--url", url, "--timeout", "5m"},
-			"neither v1 nor v1a":            {"endpoint", "create", "--url", url, "--signing", "v9"},
-			"homing key create":             {"endpoint", "create", "--url", url, "--tenant", "nobody"},
+			"--timeout:":                    {"endpoint", "create", "--url", url, "--timeout", "5m"},
+			"--signing:":                    {"endpoint", "create", "--url", url, "--signing", "v9"},
+			"there is no such tenant":       {"endpoint", "create", "--url", url, "--tenant", "nobody"},
 			"homing endpoint list":          {"endpoint", "pause"},
 			"homing delivery list":          {"delivery", "show", "nonsense"},
 			"scheduled, attempting":         {"delivery", "list", "--state", "bogus"},
-			"there is no delivery":          {"delivery", "show", "00000000-0000-0000-0000-000000000000"},
+			"there is no delivery":          {"delivery", "show", nobody},
 			"unknown command":               {"delivery", "lst"},
-			"there is no tenant":            {"endpoint", "list", "--tenant", "nobody"},
+			"no such tenant":                {"endpoint", "list", "--tenant", "nobody"},
 			"a-z, 0-9":                      {"key", "create", "--tenant", "Acme"},
 			"write a duration like 90d":     {"key", "create", "--expires-in", "-5h"},
 			"none of events:write":          {"key", "create", "--scopes", "root"},
 			"exclude each other":            {"key", "create", "--operator", "--tenant", "acme"},
-			"there is no key":               {"key", "revoke", "--operator", "00000000-0000-0000-0000-000000000000"},
-			"neither text nor json":         {"endpoint", "list", "-o", "xml"},
+			"there is no key":               {"key", "revoke", "--operator", nobody},
+			"none of text, json and yaml":   {"endpoint", "list", "-o", "xml"},
 			"--data-dir":                    {"serve", "--listen", "127.0.0.1:0"},
 			"either --secret":               {"listen"},
 			"--answer 200 to 599":           {"listen", "--register", "--answer", "42"},
+			"--forward-to must be":          {"listen", "--register", "--forward-to", "localhost"},
 			"required flag(s) \"type\"":     {"send"},
 			"--type is empty":               {"send", "--type", ""},
+			"--source:":                     {"send", "--type", "a", "--source", ""},
+			"there is no file":              {"send", "--type", "a", "--data", "@/nowhere"},
+			"with a key of the tenant":      {"send", "--type", "a", "--tenant", "acme"},
+			"homing profile set":            {"endpoint", "list", "--profile", "nobody"},
+			"write a time like":             {"delivery", "list", "--since", "yesterday"},
+			"has no record of attempt 99":   {"attempt", "get", listed(t, env, "delivery", "list")[0], "99"},
 		} {
 			require.Contains(t, fails(t, env, args...), want, "homing %v", args)
 		}
@@ -388,8 +398,8 @@ func TestServeRunsForAnOrdinaryUser(t *testing.T) {
 		require.NoError(t, os.Chown(dir, nobody, nobody))
 		attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
-	// HOMING_URL is for commands that talk to another Homing; the demo's event goes to this one.
-	env := environ("HOMING_DATA_DIR="+filepath.Join(dir, "data"), "HOMING_URL=http://127.0.0.1:1")
+	// HOMING_SERVER is for commands that talk to another Homing; the demo's event goes to this one.
+	env := environ("HOMING_DATA_DIR="+filepath.Join(dir, "data"), "HOMING_SERVER=http://127.0.0.1:1")
 	p := begin(t, env, attr, "serve", "--demo", "--listen", "127.0.0.1:0")
 	p.waitFor(t, "verified webhook-id msg_")
 	p.end(t)

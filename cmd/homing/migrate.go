@@ -23,7 +23,7 @@ time, by several at once, and beside a running Homing of the version before. An 
 			if err != nil {
 				return err
 			}
-			return a.print(cmd.OutOrStdout(), map[string]any{"applied": applied}, func(w io.Writer) error {
+			return a.print(cmd, map[string]any{"applied": applied}, func(w io.Writer) error {
 				if len(applied) == 0 {
 					_, err := fmt.Fprintln(w, "the schema is up to date")
 					return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,9 @@ const maxReceived = 2 << 20
 // it.
 type receiver struct {
 	verifier atomic.Pointer[signature.Verifier]
-	// answer is the status it answers verified POSTs with.
-	answer int
+	// answer is the status it answers verified POSTs with, unless forwardTo is set: then it is what that URL answers.
+	answer    int
+	forwardTo string
 
 	mu   sync.Mutex
 	out  io.Writer
@@ -65,7 +67,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if err := verifier.Verify(req.Header, body, time.Now()); err != nil {
-		r.print("NOT VERIFIED webhook-id %s: %v\n", id, err)
+		r.print("NOT VERIFIED webhook-id %s: %v\n", safe(id), err)
 		http.Error(w, "the signature does not verify", http.StatusUnauthorized)
 		return
 	}
@@ -73,9 +75,37 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if n := r.count(id); n > 1 {
 		again = fmt.Sprintf(" (time %d)", n)
 	}
-	r.print("verified webhook-id %s%s: %s %s, %d bytes, answered %d\n", id, again, nameOf(req), preview(body), len(body),
-		r.answer)
-	w.WriteHeader(r.answer)
+	answered := r.pass(req, body)
+	r.print("verified webhook-id %s%s: %s %s, %d bytes, answered %d\n", id, again, safe(nameOf(req)), preview(body),
+		len(body), answered)
+	w.WriteHeader(answered)
+}
+
+// pass passes a POST on, if there is somebody to pass it on to, and returns the status to answer with.
+func (r *receiver) pass(req *http.Request, body []byte) int {
+	if r.forwardTo == "" {
+		return r.answer
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), forwardTimeout)
+	defer cancel()
+	out, err := http.NewRequestWithContext(ctx, req.Method, r.forwardTo, bytes.NewReader(body))
+	if err != nil {
+		r.print("cannot forward: %v\n", err)
+		return http.StatusBadGateway
+	}
+	out.Header = req.Header.Clone()
+	for _, name := range []string{"Connection", "Content-Length", "Transfer-Encoding"} {
+		out.Header.Del(name)
+	}
+	forward := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := forward.Do(out) //nolint:gosec // to where --forward-to says
+	if err != nil {
+		r.print("cannot forward: %v\n", err)
+		return http.StatusBadGateway
+	}
+	defer func() { _ = res.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxReceived)) // so that the connection is used again
+	return res.StatusCode
 }
 
 func (r *receiver) count(id string) int {

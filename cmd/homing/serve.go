@@ -27,7 +27,8 @@ func serveCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run Homing: everything in one process, or some of its functions", Args: cobra.NoArgs,
 		Long: `Runs ingest, deliver, retry and manage in one process. Without DATABASE_URL it is embedded: it starts a private
-Postgres in the data directory, makes the tenant "default" with an API key, and allows deliveries to this machine. With
+Postgres in the data directory, makes the tenant "default" with an API key and an operator's key, and allows deliveries
+to this machine. With
 DATABASE_URL, REDIS_URL and RABBITMQ_URL it uses those; run "homing migrate" first.`,
 		Example: `  homing serve --demo
   DATABASE_URL=postgres://... RABBITMQ_URL=amqp://... homing serve --only deliver`,
@@ -114,7 +115,7 @@ func (s *serving) serve(ctx context.Context, server *local.App) error {
 	s.banner(base)
 	if s.demo {
 		defer s.forgetDemo(context.WithoutCancel(ctx), server.Store())
-		if err := s.startDemo(ctx, server.Store()); err != nil {
+		if err := s.startDemo(ctx, server.Store(), base); err != nil {
 			return err
 		}
 	}
@@ -178,7 +179,7 @@ func (s *serving) banner(base string) {
 	command := os.Args[0]
 	switch {
 	case s.cfg.Mode() != config.ModeEmbedded:
-		fmt.Fprintf(&b, "  %s key create   # then set HOMING_API_KEY to the key, and HOMING_URL to %s\n", command, base)
+		fmt.Fprintf(&b, "  %s key create   # then set HOMING_API_KEY to the key, and HOMING_SERVER to %s\n", command, base)
 	case s.cfg.IsSet("HOMING_DATA_DIR") && s.cfg.DataDirectory() != rootDataDir:
 		command += " --data-dir " + s.cfg.DataDirectory()
 	}

@@ -277,7 +277,7 @@ func TestSomeFunctionsOnlyNeedWhatLeadsToTheOthers(t *testing.T) {
 
 func TestCommandsNeedNothingBeforehand(t *testing.T) {
 	t.Parallel()
-	for _, environ := range [][]string{nil, {"DATABASE_URL=postgres://db/x"}, {"HOMING_URL=https://homing.test"}} {
+	for _, environ := range [][]string{nil, {"DATABASE_URL=postgres://db/x"}, {"HOMING_SERVER=https://homing.test"}} {
 		_, err := config.Load(config.FunctionCommand, environ)
 		require.NoError(t, err, environ)
 	}

@@ -263,12 +263,17 @@ type Telemetry struct {
 	OTLPProtocol OTLPProtocol `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf"`
 }
 
-// Client holds what the commands that talk to a running Homing use (`homing send`, `homing endpoint`, ...).
+// Client holds what the commands that talk to a running Homing use (`homing send`, `homing endpoint`, ...). Their flags
+// go before these variables, and these before the profile.
 type Client struct {
-	// The base URL of the Homing to talk to. Where neither it nor DATABASE_URL is set, the embedded one that runs in
-	// HOMING_DATA_DIR goes before the default.
-	URL URL `env:"HOMING_URL" envDefault:"http://127.0.0.1:8080"`
-	// The API key to show there; `homing key create` makes one. The key that an embedded Homing keeps in HOMING_DATA_DIR
-	// is shown to no other.
+	// The base URL of the Homing to talk to. Where neither it, nor a profile, nor DATABASE_URL is set, the embedded one
+	// that runs in HOMING_DATA_DIR goes before the default.
+	Server URL `env:"HOMING_SERVER" envDefault:"http://127.0.0.1:8080"`
+	// The API key to show there; `homing key create` makes one. A key that comes from a profile, or that an embedded
+	// Homing keeps in HOMING_DATA_DIR, is shown to no other Homing.
 	APIKey Secret `env:"HOMING_API_KEY"`
+	// The tenant that an operator's key acts for. A tenant's own key needs none.
+	Tenant string `env:"HOMING_TENANT"`
+	// The profile to use, of those that `homing profile` keeps.
+	Profile string `env:"HOMING_PROFILE"`
 }

@@ -102,7 +102,7 @@ func (c *Config) checkServices(k *checks) {
 	k.scheme("RABBITMQ_URL", s.RabbitMQURL, "amqp", "amqps")
 	k.scheme("K_SINK", c.Knative.Sink, "http", "https")
 	k.scheme("OTEL_EXPORTER_OTLP_ENDPOINT", c.Telemetry.OTLPEndpoint, "http", "https")
-	k.scheme("HOMING_URL", c.Client.URL, "http", "https")
+	k.scheme("HOMING_SERVER", c.Client.Server, "http", "https")
 	k.scheme("HOMING_OUTBOUND_PROXY", c.Deliver.OutboundProxy, "http", "https")
 	k.within("HOMING_DATABASE_POOL", s.DatabasePool, 2, 1000)
 	k.that(!strings.ContainsAny(s.DatabaseRole, " \t\n\x00"), "HOMING_DATABASE_ROLE", "is %q; it must be one word",

@@ -69,6 +69,10 @@ var layers = map[string]layer{
 		of: steps, never: `functions/.*`, ownParts: true,
 		why: "functions scale and are deployed alone; they talk through the store and through hints",
 	},
+	"TheClientBringsNothingElseAlong": {
+		of: `pkg/client`, never: `.*\..*/.*|pkg/.*|functions/.*|cmd/.*`, but: `vendor/.*`, transitive: true,
+		why: "programs of others import it; the server and its libraries are no business of theirs",
+	},
 	"NobodyImportsMains": {
 		of: `pkg/.*`, never: `(functions|cmd)/.*`, transitive: true,
 		why: "what is shared is in pkg",
@@ -110,6 +114,7 @@ func TestLayersFindABrokenRule(t *testing.T) {
 		"OnlyMainsChooseBackEnds":               {"pkg/server", "pkg/timer/redis"},
 		"StepsDoNotReachBackEnds":               {"functions/ingest/accept", "pkg/store/memory"},
 		"StepsDoNotKnowEachOther":               {"functions/retry/schedule", "functions/deliver/attempt"},
+		"TheClientBringsNothingElseAlong":       {"pkg/client", "pkg/server"},
 		"NobodyImportsMains":                    {"pkg/clock", "cmd/homing"},
 		"TestHelpersStayOutOfBinaries":          {"cmd/homing", "pkg/store/storetest"},
 	}

@@ -252,7 +252,7 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 			"DELETE FROM events", "DELETE FROM deliveries", "UPDATE events SET data = NULL", "DELETE FROM attempts",
 			"SELECT drop_partition('events', now() - interval '30 days')", "SELECT grant_to_roles()",
 			"UPDATE events SET type = 'x'", "UPDATE attempts SET response_body = NULL", "UPDATE rejected_events SET body = NULL",
-			"SELECT erase_deliveries('x', gen_random_uuid(), gen_random_uuid(), gen_random_uuid())",
+			"SELECT erase_from_deliveries('x', gen_random_uuid(), gen_random_uuid(), gen_random_uuid())",
 			"UPDATE attempts SET outcome = 'success'", "UPDATE audit_log SET after = NULL", "DELETE FROM audit_log",
 			"DELETE FROM tallies", "UPDATE notices SET told_at = now()", "UPDATE tallied SET as_of = now()",
 			"DELETE FROM idempotency_keys", "DELETE FROM tenants", "DELETE FROM api_keys", "TRUNCATE audit_log",

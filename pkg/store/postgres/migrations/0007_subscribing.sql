@@ -80,7 +80,7 @@ BEGIN
         WHERE e.id >= root AND (e.id = root OR e.origin = root) AND e.tenant = owner
         ORDER BY e.id
     LOOP
-        PERFORM erase_deliveries(owner, copy.id, (copy.millisecond || '-0000-0000-000000000000')::uuid,
+        PERFORM erase_from_deliveries(owner, copy.id, (copy.millisecond || '-0000-0000-000000000000')::uuid,
             (copy.millisecond || '-ffff-ffff-ffffffffffff')::uuid);
     END LOOP;
     SELECT e.erased_at INTO since FROM events e WHERE e.id = event;
@@ -89,7 +89,7 @@ END $$;
 
 -- Cancels what is live of an event, and forgets what its attempts were answered. Deliveries have ids of the millisecond
 -- of their event, so first and last bound them.
-CREATE FUNCTION erase_deliveries(owner text, event uuid, first uuid, last uuid) RETURNS void
+CREATE FUNCTION erase_from_deliveries(owner text, event uuid, first uuid, last uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -108,7 +108,37 @@ BEGIN
         AND a.delivery_id IN (SELECT d.id FROM deliveries d
             WHERE d.id >= first AND d.id <= last AND d.event_id = event AND d.tenant = owner);
 END $$;
-REVOKE EXECUTE ON FUNCTION erase_payload, erase_deliveries FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION erase_payload, erase_from_deliveries FROM PUBLIC;
+
+-- As in 0005, but only events whose payload is there, each locked so that it is not erased before its copy can be found.
+CREATE OR REPLACE FUNCTION copy_events(copies uuid[], originals uuid[], owner text, moment timestamptz, most_bytes bigint)
+    RETURNS TABLE (original uuid, copied boolean)
+    LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+    WITH wanted AS MATERIALIZED (
+        SELECT c.copy, c.original AS wanted_id, c.nth, e.*
+        FROM unnest(copies, originals) WITH ORDINALITY c (copy, original, nth)
+        LEFT JOIN LATERAL (
+            SELECT v.*
+            FROM events v
+            WHERE v.id = c.original AND v.tenant = owner AND v.erased_at IS NULL
+            LIMIT 1 -- keeps this a lookup for each row, in the one partition that has it
+            FOR SHARE
+        ) e ON true
+    ), fitting AS MATERIALIZED (
+        SELECT *
+        FROM (SELECT *, coalesce(sum(octet_length(data)) OVER (ORDER BY nth), 0) AS bytes FROM wanted) w
+        WHERE nth = 1 OR bytes <= most_bytes
+    ), inserted AS (
+        INSERT INTO events (id, accepted_at, origin, tenant, source, ce_id, type, subject, ce_time, data_type,
+            data_schema, extensions, trace_parent, trace_state, schema_error, data)
+        SELECT copy, moment, coalesce(origin, id), tenant, source, ce_id, type, subject, ce_time, data_type,
+            data_schema, extensions, trace_parent, trace_state, schema_error, data
+        FROM fitting
+        WHERE id IS NOT NULL
+    )
+    SELECT wanted_id, id IS NOT NULL FROM fitting ORDER BY nth;
+$$;
 
 -- The grants before, and these after them.
 ALTER FUNCTION grant_to_roles RENAME TO grant_to_roles_before_0007;
