@@ -15,8 +15,8 @@ const Redacted = "(redacted)"
 
 // Headers returns the headers that an attempt was sent with, as far as they follow from what is stored. Signatures, the
 // values of the endpoint's own headers, and the version in the user agent are redacted; headers of the trace are left
-// out, for whether they were sent depends on the sampling. Secrets are not needed. With a nil Endpoint, whose format and
-// headers are not known any more, only those are returned that do not depend on it; EndpointID is then needed.
+// out, for whether they were sent depends on the sampling. Secrets are not needed. With a nil Endpoint, whose format
+// and headers are not known any more, only those are returned that do not depend on it; EndpointID is then needed.
 func (r *Request) Headers() (http.Header, error) {
 	n := 16 + len(r.Event.Extensions)
 	w := headerWriter{header: make(http.Header, n), values: make([]string, 0, n)}

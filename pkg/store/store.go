@@ -377,8 +377,8 @@ type Redriven struct {
 type Housekeeper interface {
 	JobRunner
 	// Housekeep makes partitions ahead, drops those past the retention that hold nothing live, and deletes expired dedupe
-	// keys, rejected events, spent secrets and keys of portals, counts, and notices that were told and counted, in batches.
-	// It may be called at any time by any number of processes.
+	// keys, rejected events, spent secrets and keys of portals, counts, and notices that were told and counted, in
+	// batches. It may be called at any time by any number of processes.
 	Housekeep(ctx context.Context, r Retention) (Housekept, error)
 	// Stats returns what the store knows of the work outstanding: cheap enough for every tick.
 	Stats(ctx context.Context) (Stats, error)

@@ -127,8 +127,8 @@ func TestResumingDropsWhatWasHeld(t *testing.T) {
 	require.Equal(t, "active", h.ask(running, "GET", path, nil)["status"])
 }
 
-// TestAnErasureOutlivesItsProcesses: the tenant is deleted while its deliveries are in flight, and the process is killed
-// while it is erased. Nothing of it stays, and another tenant's deliveries go on.
+// TestAnErasureOutlivesItsProcesses: the tenant is deleted while its deliveries are in flight, and the process is
+// killed while it is erased. Nothing of it stays, and another tenant's deliveries go on.
 func TestAnErasureOutlivesItsProcesses(t *testing.T) {
 	t.Parallel()
 	h := install(t, postgresAlone, "HOMING_ATTEMPT_TIMEOUT=3s")

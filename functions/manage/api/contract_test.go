@@ -52,7 +52,9 @@ func (b *bundle) examples() map[string]example {
 			"endpoint": ended.endpoint, "from": "2020-01-01T00:00:00Z", "states": []string{"failed", "succeeded"},
 			"types": []string{"order.*"}, "filter": "subject LIKE 'order/%'", "per_second": 10,
 		}, false},
-		"replayEvent":       {"/v1/events/" + ended.event.String() + "/replay", map[string]any{"endpoint": ended.endpoint}, false},
+		"replayEvent": {"/v1/events/" + ended.event.String() + "/replay", map[string]any{
+			"endpoint": ended.endpoint,
+		}, false},
 		"listJobs":          {"/v1/jobs?kind=replay&state=paused", nil, false},
 		"getJob":            {job, nil, false},
 		"pauseJob":          {job + "/pause", nil, false},

@@ -81,8 +81,8 @@ func (a *API) registerReplays() {
 		id: "createReplay", method: http.MethodPost, path: "/v1/replays", tag: "Replays", scope: write,
 		status: http.StatusAccepted, errors: []int{http.StatusConflict}, summary: "Replay a range",
 		description: "Sends deliveries of an endpoint once more, by a job. Each is a new delivery with the same " +
-			"webhook-id, so receivers recognise it. Replays are not replayed: the delivery that came first is. A dry run is answered " +
-			"with 200. 409 when the endpoint was deleted, or too many jobs are under way.",
+			"webhook-id, so receivers recognise it. Replays are not replayed: the delivery that came first is. A dry run is " +
+			"answered with 200. 409 when the endpoint was deleted, or too many jobs are under way.",
 	}, a.createReplay)
 	// A dry run has its own status; everything else of it is the same.
 	answers := a.huma.OpenAPI().Paths["/v1/replays"].Post.Responses

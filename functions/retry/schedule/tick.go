@@ -14,9 +14,9 @@ import (
 
 // Tick fires due timers, reconciles until nothing is overdue, works on jobs that are due, drains what was parked, takes
 // rejected events again that wait for it, counts what was recorded, passes notices on, keeps house when it is time, and
-// takes stock. Each part is tried whatever became of the others; what was accepted goes before what was parked, of which
-// there may be more than fits a tick. It is called every Interval, by a PingSource or a ticker; ticks may overlap, be
-// lost and be repeated.
+// takes stock. Each part is tried whatever became of the others; what was accepted goes before what was parked, of
+// which there may be more than fits a tick. It is called every Interval, by a PingSource or a ticker; ticks may
+// overlap, be lost and be repeated.
 func (s *Scheduler) Tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Interval)
 	defer cancel()
