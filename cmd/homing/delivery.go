@@ -124,10 +124,10 @@ func attemptTable(attempts []client.Attempt) *table {
 
 // statusOf is the HTTP status of an attempt's answer; "" when none came.
 func statusOf(at client.Attempt) string {
-	if at.Status == 0 {
+	if at.Status == nil {
 		return ""
 	}
-	return strconv.FormatInt(at.Status, 10)
+	return strconv.FormatInt(*at.Status, 10)
 }
 
 func deliveryRetry(a *app) *cobra.Command {

@@ -648,7 +648,7 @@ type Attempt struct {
 	ResponseHeaders map[string]string `json:"response_headers,omitzero"`
 	StartedAt       time.Time         `json:"started_at"`
 	// The HTTP status of the answer; missing when none came.
-	Status int64 `json:"status,omitzero"`
+	Status *int64 `json:"status,omitzero"`
 }
 
 // AuditEntry is what the API shows.
@@ -678,7 +678,7 @@ type Consent struct {
 	// The sender; each request carries it as WebHook-Request-Origin.
 	Origin string `json:"origin"`
 	// How many attempts a minute it allows. Missing: any number.
-	PerMinute int64 `json:"per_minute,omitzero"`
+	PerMinute *int64 `json:"per_minute,omitzero"`
 }
 
 // Counts is what the API shows.
@@ -687,13 +687,13 @@ type Counts struct {
 	Attempts   int64 `json:"attempts"`
 	Deliveries Ended `json:"deliveries"`
 	// Events accepted, without replays; missing for an endpoint.
-	Events int64 `json:"events,omitzero"`
+	Events *int64 `json:"events,omitzero"`
 	// How long whole attempts took, to within 5 %; missing when there were none.
 	LatencyMS *Percentiles `json:"latency_ms,omitzero"`
 	// Attempts by outcome, also those that were interrupted or given back unsent.
 	Outcomes map[string]int64 `json:"outcomes"`
 	// The share of the attempts that succeeded; missing when there were none.
-	SuccessRate float64 `json:"success_rate,omitzero"`
+	SuccessRate *float64 `json:"success_rate,omitzero"`
 }
 
 // CreateEndpointInput is what a request holds. Fields that are left out (nil) are not sent.
@@ -986,7 +986,7 @@ type FailedDetail struct {
 	Delivery string    `json:"delivery"`
 	Outcome  string    `json:"outcome"`
 	// The HTTP status of the answer; missing when none came.
-	Status int64 `json:"status,omitzero"`
+	Status *int64 `json:"status,omitzero"`
 }
 
 // Handshake is what the API shows.
@@ -1005,7 +1005,7 @@ type Health struct {
 	AsOf         time.Time `json:"as_of"`
 	Endpoint     string    `json:"endpoint"`
 	FailingSince time.Time `json:"failing_since,omitzero"`
-	// Those of them that wait only because it is paused, disabled or throttled.
+	// Those that wait only because it is paused, disabled or throttled.
 	Held int64 `json:"held"`
 	// The last 24 hours, to the hour.
 	LastDay       Counts        `json:"last_day"`
@@ -1064,14 +1064,14 @@ type Job struct {
 	// When it goes on; missing when it does not by itself.
 	NextAt time.Time `json:"next_at,omitzero"`
 	// How much it does in a second at most; missing: no bound.
-	PerSecond int64 `json:"per_second,omitzero"`
+	PerSecond *int64 `json:"per_second,omitzero"`
 	// What is replayed.
 	Replay *ReplayOf `json:"replay,omitzero"`
-	// failed: it went wrong many times. One of: running, paused, done, cancelled, failed.
+	// failed: it went wrong often. One of: running, paused, done, cancelled, failed.
 	State string `json:"state"`
-	// How much there was to do when it began; missing when that was not counted.
-	Total int64 `json:"total,omitzero"`
-	// Whether total is exact. If not there was at least as much: counting is bounded.
+	// How much there was to do when it began, where it was counted.
+	Total *int64 `json:"total,omitzero"`
+	// Whether total is exact; if not, it is the least: counting is bounded.
 	TotalExact bool `json:"total_exact"`
 	// When it got on last.
 	UpdatedAt time.Time `json:"updated_at"`
@@ -1188,7 +1188,7 @@ type PortalToken struct {
 
 // RedriveOrder is what a request holds. Fields that are left out (nil) are not sent.
 type RedriveOrder struct {
-	// How many at most, the oldest first.
+	// At most so many, oldest first.
 	Limit *int64 `json:"limit,omitzero"`
 	// Only those that were rejected for this reason.
 	Reason *string `json:"reason,omitzero"`
@@ -1408,13 +1408,13 @@ type StatsBucket struct {
 	Attempts   int64 `json:"attempts"`
 	Deliveries Ended `json:"deliveries"`
 	// Events accepted, without replays; missing for an endpoint.
-	Events int64 `json:"events,omitzero"`
+	Events *int64 `json:"events,omitzero"`
 	// How long whole attempts took, to within 5 %; missing when there were none.
 	LatencyMS *Percentiles `json:"latency_ms,omitzero"`
 	// Attempts by outcome, also those that were interrupted or given back unsent.
 	Outcomes map[string]int64 `json:"outcomes"`
 	// The share of the attempts that succeeded; missing when there were none.
-	SuccessRate float64 `json:"success_rate,omitzero"`
+	SuccessRate *float64 `json:"success_rate,omitzero"`
 }
 
 // Tenant is what the API shows.

@@ -25,8 +25,7 @@ type Health struct {
 	LastSuccessAt  *time.Time    `json:"last_success_at,omitempty"`
 	LastFailure    *FailedDetail `json:"last_failure,omitempty"`
 	Waiting        int           `json:"waiting" doc:"Deliveries that have not ended. It is not counted beyond 10,000."`
-	//nolint:lll // a tag cannot be broken
-	Held int `json:"held" doc:"Those of them that wait only because it is paused, disabled or throttled."`
+	Held           int           `json:"held" doc:"Those that wait only because it is paused, disabled or throttled."`
 	//nolint:lll // a tag cannot be broken
 	AsOf time.Time `json:"as_of" doc:"Up to when everything has been counted: see the statistics. State and waiting are of now."`
 }

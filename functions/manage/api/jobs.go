@@ -11,13 +11,12 @@ import (
 
 // Job is bulk work as the API shows it.
 type Job struct {
-	ID         webhook.ID `json:"id" format:"uuid"`
-	Kind       string     `json:"kind" enum:"replay,drop_held,erase_tenant" doc:"What it does."`
-	State      string     `json:"state" enum:"running,paused,done,cancelled,failed" doc:"failed: it went wrong many times."`
-	Done       int        `json:"done" doc:"How much it has done: deliveries made or dropped, rows erased."`
-	Total      *int       `json:"total,omitempty" doc:"How much there was to do when it began; missing when that was not counted."`
-	TotalExact bool       `json:"total_exact" doc:"Whether total is exact. If not there was at least as much: counting is bounded."`
-	//nolint:lll // a tag cannot be broken
+	ID         webhook.ID  `json:"id" format:"uuid"`
+	Kind       string      `json:"kind" enum:"replay,drop_held,erase_tenant" doc:"What it does."`
+	State      string      `json:"state" enum:"running,paused,done,cancelled,failed" doc:"failed: it went wrong often."`
+	Done       int         `json:"done" doc:"How much it has done: deliveries made or dropped, rows erased."`
+	Total      *int        `json:"total,omitempty" doc:"How much there was to do when it began, where it was counted."`
+	TotalExact bool        `json:"total_exact" doc:"Whether total is exact; if not, it is the least: counting is bounded."`
 	PerSecond  int         `json:"per_second,omitempty" doc:"How much it does in a second at most; missing: no bound."`
 	Replay     *ReplayOf   `json:"replay,omitempty" doc:"What is replayed."`
 	Endpoint   *webhook.ID `json:"endpoint,omitempty" format:"uuid" doc:"Of drop_held: whose deliveries are dropped."`

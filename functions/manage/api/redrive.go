@@ -11,7 +11,7 @@ import (
 type RedriveOrder struct {
 	//nolint:lll // a tag cannot be broken
 	Reason string `json:"reason,omitempty" maxLength:"50" example:"schema" doc:"Only those that were rejected for this reason."`
-	Limit  int    `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"1000" doc:"How many at most, the oldest first."`
+	Limit  int    `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"1000" doc:"At most so many, oldest first."`
 }
 
 // Redriving says how many rejected events wait to be taken again.

@@ -37,6 +37,11 @@ func (b *bundle) fill(deliveries int) {
 	})
 	require.NoError(b.tb, err)
 	b.exec("UPDATE jobs SET state = 'paused', wake_at = NULL WHERE kind = 'replay'")
+	require.NoError(b.tb, b.CreateEventType(b.ctx, store.EventType{Tenant: b.tenant, Name: "order.paid"}))
+	require.NoError(b.tb, b.SetEndpointStatus(b.ctx, b.tenant, b.endpoint().ID, webhook.EndpointDisabled, "")) // a notice
+	b.exec(`INSERT INTO tallies (width, at, tenant, endpoint, events, succeeded, exhausted, outcomes, cells, counts)
+		SELECT 5, now(), tenant, id, 0, 1, 1, '{}', '{}', '{}' FROM endpoints ON CONFLICT DO NOTHING`)
+	b.exec("INSERT INTO endpoint_health (endpoint, tenant) SELECT id, tenant FROM endpoints ON CONFLICT DO NOTHING")
 }
 
 // tables lists the tables with a column tenant, and those whose rows are a tenant's in another way, each with what

@@ -136,7 +136,7 @@ func (g *generator) structure(name string, s *schema) {
 		if !required {
 			tag += ",omitzero"
 		}
-		if !required && (p.name() != "" || g.requested[name] && isScalar(kind)) {
+		if !required && (p.name() != "" || isNumber(kind) || g.requested[name] && isScalar(kind)) {
 			kind = "*" + kind
 		}
 		g.comment(p.Description + oneOf(p))
@@ -144,6 +144,9 @@ func (g *generator) structure(name string, s *schema) {
 	}
 	g.printf("}\n\n")
 }
+
+// isNumber reports whether a type's zero says something else than nothing in an answer too.
+func isNumber(kind string) bool { return kind == "int64" || kind == "float64" }
 
 // isScalar reports whether the zero value of a type is a value that a request may mean.
 func isScalar(kind string) bool {

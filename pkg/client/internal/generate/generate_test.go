@@ -42,7 +42,7 @@ func TestGenerateWritesWhatADocumentSays(t *testing.T) {
 				"id": {"type": "string"}, "n": {"type": ["integer", "null"]}}}}`),
 			want: []string{
 				"func (c *Client) GetThing(ctx context.Context, thingID string, options ...CallOption) (*Thing, error)",
-				"ID string    `json:\"id\"`", "At time.Time `json:\"at,omitzero\"`", "N  int64     `json:\"n,omitzero\"`",
+				"ID string    `json:\"id\"`", "At time.Time `json:\"at,omitzero\"`", "N  *int64    `json:\"n,omitzero\"`",
 			},
 		},
 		"NoAnswer": {
