@@ -137,9 +137,10 @@ type Jobs interface {
 	// StartJob begins a job of a tenant: a replay, or a drop of what is held (Directory.DeleteTenant begins the erasure).
 	// ID, Tenant, Kind, Spec, Total, TotalExact and PerSecond are the caller's, CreatedBy is that of the note, the rest
 	// the store's; it returns the job as stored. When what is held for the endpoint is being dropped already, that job is
-	// returned and no note is written. Errors: ErrNotFound for an unknown tenant,
-	// endpoint or event, also a tenant that is being deleted; ErrConflict when the endpoint is deleted, when it is active
-	// and so holds nothing, or when the tenant has MaxJobs already; ErrInvalid for another kind or a spec that cannot be.
+	// returned and no note is written. Events whose payload is erased are passed over by replays of a range. Errors:
+	// ErrNotFound for an unknown tenant, endpoint or event, also a tenant that is being deleted; ErrErased for an event
+	// whose payload is; ErrConflict when the endpoint is deleted, when it is active and so holds nothing, or when the
+	// tenant has MaxJobs already; ErrInvalid for another kind or a spec that cannot be.
 	StartJob(ctx context.Context, j Job) (Job, error)
 	// PreviewReplay says what a replay would do, were it to begin now. Errors: as StartJob.
 	PreviewReplay(ctx context.Context, tenant string, spec JobSpec) (ReplayPreview, error)

@@ -130,16 +130,20 @@ func (s *Store) checkJob(
 	if s.tenant(tenant) == nil {
 		return spec, store.ErrNotFound
 	}
-	if e := s.events[spec.Event]; !spec.Event.IsZero() && (e == nil || e.Tenant != tenant) {
+	named := s.events[spec.Event]
+	if !spec.Event.IsZero() && (named == nil || named.Tenant != tenant) {
 		return spec, store.ErrNotFound
 	}
-	if spec.Endpoint.IsZero() {
-		return spec, nil
+	var e *endpointRow
+	if !spec.Endpoint.IsZero() {
+		if e, err = s.endpoint(tenant, spec.Endpoint); err != nil {
+			return spec, err
+		}
 	}
-	e, err := s.endpoint(tenant, spec.Endpoint)
 	switch {
-	case err != nil:
-		return spec, err
+	case named != nil && !named.ErasedAt.IsZero():
+		return spec, store.ErrErased
+	case e == nil:
 	case e.Status == webhook.EndpointDeleted:
 		return spec, fmt.Errorf("%w: the endpoint was deleted", store.ErrConflict)
 	case kind == store.JobDropHeld && e.Status == webhook.EndpointActive:

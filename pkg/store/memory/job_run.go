@@ -116,7 +116,7 @@ func (r *jobRun) replay() error {
 	for _, m := range found {
 		j.Cursor = position(m)
 		e := r.s.endpoints[m.Endpoint]
-		if e.Status == webhook.EndpointDeleted {
+		if e.Status == webhook.EndpointDeleted || !r.s.events[m.Event].ErasedAt.IsZero() {
 			continue
 		}
 		if copies[m.Event] == nil {

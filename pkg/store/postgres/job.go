@@ -133,8 +133,9 @@ func checkJob(
 ) (store.JobSpec, error) {
 	var now time.Time
 	var status *string
-	var tenantThere, eventThere bool
-	err := q.QueryRow(ctx, checkJobSQL, tenant, spec.Endpoint, spec.Event).Scan(&now, &tenantThere, &status, &eventThere)
+	var tenantThere, eventThere, erased bool
+	err := q.QueryRow(ctx, checkJobSQL, tenant, spec.Endpoint, spec.Event).
+		Scan(&now, &tenantThere, &status, &eventThere, &erased)
 	if err != nil {
 		return spec, err
 	}
@@ -144,6 +145,8 @@ func checkJob(
 	switch {
 	case !tenantThere, !spec.Endpoint.IsZero() && status == nil, !spec.Event.IsZero() && !eventThere:
 		return spec, store.ErrNotFound
+	case erased:
+		return spec, store.ErrErased
 	case spec.Endpoint.IsZero():
 		return spec, nil
 	case *status == string(webhook.EndpointDeleted):

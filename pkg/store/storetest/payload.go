@@ -20,6 +20,7 @@ var payloadTests = []test{
 	{"KeepsNothingThatComesAfterwards", eraseOutlastsAttempts},
 	{"SendsNoEmptyBodyInItsPlace", eraseAgainstClaims},
 	{"LeavesNoCopyThatIsMadeMeanwhile", eraseAgainstReplays},
+	{"IsPassedOverByReplaysOfARange", erasePassedOver},
 	{"SendsATestToOneEndpoint", sendsTest},
 	{"SendsNoTestToAnEndpointThatIsNotActive", sendsNoTest},
 }
@@ -145,6 +146,18 @@ func eraseAgainstClaims(t *testing.T, b *bundle) {
 }
 
 // eraseAgainstReplays replays while payloads are erased: no copy keeps one.
+func erasePassedOver(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	erased, kept := b.fail(b.to(e)), b.fail(b.to(e))
+	b.erase(erased.Event)
+	spec := store.JobSpec{Event: erased.Event, States: []webhook.State{webhook.StateExhausted}}
+	_, err := b.Store.StartJob(b.ctx, b.jobOf(store.JobReplay, spec, 0))
+	require.ErrorIs(t, err, store.ErrErased)
+	b.start(store.JobReplay, store.JobSpec{Endpoint: e.ID}, 0)
+	b.runJobs()
+	require.Equal(t, map[webhook.ID]int{kept.ID: 1}, b.replays())
+}
+
 func eraseAgainstReplays(t *testing.T, b *bundle) {
 	for range 20 {
 		d := b.succeed(b.to(b.endpoint()).ID)
