@@ -110,6 +110,11 @@ func (r *replay) run(trace *result) error {
 	if err := r.store.CreateTenant(r.ctx, tenant); err != nil {
 		return err
 	}
+	// A tenant's first version is that of the moment when it is made, which was the simulation's epoch.
+	const sameVersion = "UPDATE tenants SET config_version = $1"
+	if _, err := r.conn.Exec(r.ctx, sameVersion, epoch.UnixMicro()); err != nil {
+		return err
+	}
 	for i := range trace.trace {
 		op := &trace.trace[i]
 		if _, err := r.conn.Exec(r.ctx, "UPDATE simulated.clock SET now = $1", r.epoch.Add(op.at)); err != nil {
