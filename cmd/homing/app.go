@@ -78,8 +78,8 @@ server and API key with flags, environment variables or a profile ("homing help 
 		"run":    {serveCommand(a), migrateCommand(a), doctorCommand(a)},
 		"events": {sendCommand(a), listenCommand(a), tailCommand(a)},
 		"manage": {
-			tenantCommand(a), keyCommand(a), endpointCommand(a), eventCommand(a), deliveryCommand(a), attemptCommand(a),
-			rejectedCommand(a), auditCommand(a),
+			tenantCommand(a), keyCommand(a), endpointCommand(a), eventTypeCommand(a), eventCommand(a), deliveryCommand(a),
+			attemptCommand(a), replayCommand(a), rejectedCommand(a), statsCommand(a), auditCommand(a),
 		},
 		"setup": {profileCommand(a), versionCommand(a)},
 	} {

@@ -36,7 +36,7 @@ func attemptList(a *app) *cobra.Command {
 
 func attemptGet(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "get DELIVERY NUMBER", Short: "Show an attempt: latency by phase, headers and beginning of the answer",
+		Use: "get DELIVERY NUMBER", Short: "Show an attempt: headers sent, latency by phase, and the answer",
 		Example: "  homing attempt get 0199... 1", ValidArgsFunction: a.deliveryIDs(),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -76,6 +76,12 @@ func attemptHuman(w io.Writer, at client.Attempt) error {
 		if row[1] != "" {
 			t.row(row[0], row[1])
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(at.RequestHeaders)) {
+		t.row("> "+safe(name), safe(at.RequestHeaders[name]))
+	}
+	if at.RequestHeadersPartial {
+		t.row("> …", "(the endpoint was changed since; its own headers are not known any more)")
 	}
 	for _, name := range slices.Sorted(maps.Keys(at.ResponseHeaders)) {
 		t.row("< "+safe(name), safe(at.ResponseHeaders[name]))

@@ -26,16 +26,18 @@ func (a *app) calls(f run) func(*cobra.Command, []string) error {
 	}
 }
 
-// about is calls for a command whose first argument is the id of a thing: it says which there is not.
+// about is calls for a command whose first argument is the id of a thing, or the name of one that has a name: it says
+// which there is not.
 func (a *app) about(thing string, f run) func(*cobra.Command, []string) error {
 	return a.calls(func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
-		if _, err := webhook.ParseID(args[0]); err != nil && thing != "tenant" {
+		named := thing == "tenant" || thing == "event-type"
+		if _, err := webhook.ParseID(args[0]); err != nil && !named {
 			return usage(fmt.Sprintf("%q: %v; `homing %s list` shows the ids", args[0], err, thing))
 		}
 		err := f(ctx, cmd, c, args)
 		if client.IsNotFound(err) {
 			return &mended{err: err, text: fmt.Sprintf("there is no %s %s that this key may see; `homing %[1]s list` shows "+
-				"those there are (--tenant names another tenant)", thing, args[0])}
+				"those there are (--tenant names another tenant)", thing, safe(args[0]))}
 		}
 		return err
 	})
@@ -151,6 +153,30 @@ func (a *app) deliveryIDs() cobra.CompletionFunc {
 	return complete(a, func(ctx context.Context, c *client.Client) iter.Seq2[client.Delivery, error] {
 		return c.ListDeliveries(ctx, client.ListDeliveriesParams{Limit: 50})
 	}, func(d client.Delivery) (string, string) { return d.ID, d.State })
+}
+
+func (a *app) jobIDs() cobra.CompletionFunc {
+	return complete(a, func(ctx context.Context, c *client.Client) iter.Seq2[client.Job, error] {
+		return c.ListJobs(ctx, client.ListJobsParams{Limit: 50})
+	}, func(j client.Job) (string, string) { return j.ID, j.Kind + " " + j.State })
+}
+
+func (a *app) eventTypeNames() cobra.CompletionFunc {
+	return complete(a, func(ctx context.Context, c *client.Client) iter.Seq2[client.EventType, error] {
+		return c.ListEventTypes(ctx, client.ListEventTypesParams{Limit: 50})
+	}, func(e client.EventType) (string, string) { return e.Name, e.Description })
+}
+
+func (a *app) eventIDs() cobra.CompletionFunc {
+	return complete(a, func(ctx context.Context, c *client.Client) iter.Seq2[client.Event, error] {
+		return c.ListEvents(ctx, client.ListEventsParams{Limit: 50})
+	}, func(e client.Event) (string, string) { return e.ID, e.Type })
+}
+
+func (a *app) rejectedIDs() cobra.CompletionFunc {
+	return complete(a, func(ctx context.Context, c *client.Client) iter.Seq2[client.RejectedEvent, error] {
+		return c.ListRejectedEvents(ctx, client.ListRejectedEventsParams{Limit: 50})
+	}, func(r client.RejectedEvent) (string, string) { return r.ID, r.Reason })
 }
 
 // madeAt is when a thing was made, which its id says.

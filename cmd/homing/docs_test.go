@@ -92,7 +92,8 @@ func session(t *testing.T, script string) {
 	env := []string{
 		"PATH=" + filepath.Join(dir, "work/bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "HOMING_DATA_DIR=" + data,
 	}
-	server := begin(t, env, nil, "serve", "--demo", "--listen", "127.0.0.1:0")
+	serves := append(env, "HOMING_HANDSHAKE_ORIGIN=homing.example.com") //nolint:gocritic // a copy, for env is full
+	server := begin(t, serves, nil, "serve", "--demo", "--listen", "127.0.0.1:0")
 	server.waitFor(t, "verified webhook-id")
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

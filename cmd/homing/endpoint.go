@@ -19,6 +19,7 @@ func endpointCommand(a *app) *cobra.Command {
 	rotate := secretRotate(a)
 	rotate.Hidden = true // its name from before there was `endpoint secret`
 	cmd.AddCommand(endpointCreate(a), endpointList(a), endpointGet(a), endpointUpdate(a), endpointDryRun(a),
+		endpointHealth(a), endpointTest(a), endpointHandshake(a),
 		secretCommand(a), rotate,
 		endpointStatus(a, "pause", "Stop sending; events meanwhile are held", (*client.Client).PauseEndpoint),
 		endpointResume(a),
@@ -178,7 +179,10 @@ func typesOf(types []string) string {
 
 func (a *app) printEndpoint(cmd *cobra.Command, e *client.Endpoint) error {
 	t := newTable()
-	timeout, schedule, rate := "the server's", "the server's", "no limit"
+	timeout, schedule, rate, consent := "the server's", "the server's", "no limit", ""
+	if e.Consent != nil {
+		consent = strings.TrimSpace(consentOf(e.Consent))
+	}
 	if e.Timeout != "" {
 		timeout = e.Timeout
 	}
@@ -192,7 +196,7 @@ func (a *app) printEndpoint(cmd *cobra.Command, e *client.Endpoint) error {
 		{"endpoint", e.ID}, {"url", safe(e.URL)}, {"status", e.Status}, {"why", safe(e.StatusReason)},
 		{"types", typesOf(e.Types)}, {"filter", safe(e.Filter)}, {"format", e.Format},
 		{"headers", safe(strings.Join(e.HeaderNames, ", "))}, {"schedule", schedule}, {"timeout", timeout}, {"rate", rate},
-		{"paused", clockTime(e.PausedAt)}, {"throttled until", clockTime(e.ThrottledUntil)},
+		{"consents", consent}, {"paused", clockTime(e.PausedAt)}, {"throttled until", clockTime(e.ThrottledUntil)},
 		{"created", clockTime(e.CreatedAt)}, {"version", strconv.FormatInt(e.Version, 10)},
 	} {
 		if row[1] != "" {

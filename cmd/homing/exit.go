@@ -124,7 +124,8 @@ var mends = map[client.Kind]string{
 
 // flags are the flags of fields that are not called alike.
 var flags = map[string]string{
-	"rate_per_second": "--rate", "Homing-Tenant": "--tenant", "expires_at": "--expires", "headers": "--header",
+	"rate_per_second": "--rate", "Homing-Tenant": "--tenant", "expires_at": "--expires",
+	"expires_in": "--expires", "headers": "--header",
 	"kind": "--signing", "If-Match": "--if-version", "cursor": "--cursor", "[0].id": "--id", "[0].source": "--source",
 	"[0].type": "--type", "[0].subject": "--subject", "[0].data": "--data", "[0].datacontenttype": "--content-type",
 }

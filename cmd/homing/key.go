@@ -33,7 +33,7 @@ func newAPIKey() (key string, hash [32]byte) {
 func keyCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Short: "Manage API keys"}
 	create, all, get, revoke := keyCreate(a), keyList(a), keyGet(a), keyRevoke(a)
-	cmd.AddCommand(create, all, get, revoke)
+	cmd.AddCommand(create, keyPortal(a), all, get, revoke)
 	a.operatorFlag("make it an operator's, who may act for every tenant", create)
 	a.operatorFlag("of operators, not of a tenant", all, get, revoke)
 	return cmd
@@ -165,6 +165,39 @@ func (n *newKey) create(ctx context.Context, a *app, s store.Directory, tenant s
 		ID: k.ID.String(), Key: key, Name: n.name, Tenant: tenant, Scopes: n.scopes, Status: "valid", CreatedAt: now,
 		ExpiresAt: k.ExpiresAt,
 	}, nil
+}
+
+func keyPortal(a *app) *cobra.Command {
+	var in client.CreatePortalTokenInput
+	var name string
+	var expires duration
+	cmd := &cobra.Command{
+		Use: "portal --scopes SCOPES", Short: "Create a short-lived key for a person's session; it is shown once",
+		Long: `Creates a portal token, and prints it: it is shown only now. It is a key of one tenant for the session of a
+person in a browser, ends by itself, and never has the scope admin. ` + "`homing key revoke`" + ` ends it before.`,
+		Example: "  homing key portal --tenant acme --scopes endpoints:read,deliveries:read --expires 30m --name Ann",
+		Args:    cobra.NoArgs,
+		RunE: a.calls(func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
+			if name != "" {
+				in.Name = &name
+			}
+			if expires > 0 {
+				in.ExpiresIn = new(time.Duration(expires).String())
+			}
+			made, err := c.CreatePortalToken(ctx, in)
+			if err != nil {
+				return err
+			}
+			return a.print(cmd, made, line("token   %s  (shown only now)\nid      %s\nscopes  %s\nends    %s", made.Token,
+				made.ID, strings.Join(made.Scopes, ","), clockTime(made.ExpiresAt)))
+		}),
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&in.Scopes, "scopes", nil, "what it may do: "+joined(webhook.TenantScopes())+" (required)")
+	f.Var(&expires, "expires", "for how long it is good, 1m to 24h (default: 1h)")
+	f.StringVar(&name, "name", "", "whose session it is")
+	must(cmd.MarkFlagRequired("scopes"))
+	return cmd
 }
 
 func keyList(a *app) *cobra.Command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,7 +60,11 @@ func isTerminal(w io.Writer) bool {
 		return false
 	}
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull) // by any name: standard input that is empty is /dev/stdin
+	return err != nil || !os.SameFile(info, null)
 }
 
 // colourful marks a writer that colours may be written to.
@@ -72,9 +77,10 @@ const (
 )
 
 var wordColours = map[string]string{
-	"succeeded": green, "success": green, "active": green, "valid": green, "ok": green,
-	"scheduled": yellow, "attempting": yellow, "paused": yellow, "expired": yellow, "deleting": yellow, "warning": yellow,
-	"exhausted": red, "disabled": red, "revoked": red, "failed": red, "cancelled": red, "deleted": red,
+	"succeeded": green, "success": green, "active": green, "healthy": green, "done": green, "valid": green, "ok": green,
+	"scheduled": yellow, "running": yellow, "throttled": yellow, "attempting": yellow,
+	"paused": yellow, "expired": yellow, "deleting": yellow, "warning": yellow,
+	"exhausted": red, "failing": red, "disabled": red, "revoked": red, "failed": red, "cancelled": red, "deleted": red,
 }
 
 // table is rows in aligned columns.
@@ -187,9 +193,48 @@ func (p *progress) step() {
 
 // end takes the count away again.
 func (p *progress) end() {
-	if p.w != nil && p.done >= progressEvery {
+	if p.done >= progressEvery {
+		p.clear()
+	}
+}
+
+// at shows how far somebody else's work is, and its state.
+func (p *progress) at(done int, state string) {
+	switch {
+	case p.w == nil:
+	case p.total > 0:
+		fmt.Fprintf(p.w, "\r%s %d of %d, %s\x1b[K", p.what, done, p.total, state)
+	default:
+		fmt.Fprintf(p.w, "\r%s %d, %s\x1b[K", p.what, done, state)
+	}
+}
+
+// clear takes away what is shown.
+func (p *progress) clear() {
+	if p.w != nil {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
+}
+
+// confirm asks a person at a terminal. Where there is nobody to ask it is an error, and mend says what to do instead.
+func confirm(in io.Reader, w io.Writer, question, mend string) error {
+	if f, ok := in.(*os.File); !ok || !isTerminal(f) {
+		return usage(mend)
+	}
+	return answered(in, w, question)
+}
+
+// answered asks a question, and is an error unless the answer is yes.
+func answered(in io.Reader, w io.Writer, question string) error {
+	fmt.Fprintf(w, "%s [y/N] ", question)
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+		return &mended{exit: exitFailed, text: "nothing was done"}
+	}
+	return nil
 }
 
 // duration is a flag of a time, in the words of the settings: with d for days, and never negative.

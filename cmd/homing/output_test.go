@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -67,4 +69,28 @@ func TestErrorsNameTheFlag(t *testing.T) {
 	require.Contains(t, a.say(err), "T: D\n")
 	require.Contains(t, a.say(err), "--scopes")
 	require.Equal(t, exitFailed, a.exitCode(errors.New("anything else")))
+}
+
+func TestAnswered(t *testing.T) {
+	t.Parallel()
+	for answer, yes := range map[string]bool{
+		"y\n": true, "Yes\n": true, "y": true, "\n": false, "": false, "n\n": false, "yesterday\n": false,
+	} {
+		var asked bytes.Buffer
+		err := answered(strings.NewReader(answer), &asked, "Erase it?")
+		require.Equal(t, yes, err == nil, "%q: %v", answer, err)
+		require.Equal(t, "Erase it? [y/N] ", asked.String())
+	}
+}
+
+func TestNobodyIsAskedWhereThereIsNoTerminal(t *testing.T) {
+	t.Parallel()
+	fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	named := os.NewFile(uintptr(fd), "/dev/stdin") // as the runtime names it
+	defer func() { require.NoError(t, named.Close()) }()
+	require.False(t, isTerminal(named), "standard input that is empty is no terminal")
+	var asked bytes.Buffer
+	require.ErrorContains(t, confirm(named, &asked, "Erase it?", "say --yes"), "say --yes")
+	require.Empty(t, asked.String())
 }

@@ -54,7 +54,7 @@ func (n *newEvent) send(cmd *cobra.Command, a *app) error {
 	if n.data == "-" && a.keyFile == "-" {
 		return usage("--data - and --key-file - cannot both read standard input")
 	}
-	data, err := n.payload(cmd.InOrStdin())
+	data, err := contents("--data", n.data, cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
@@ -81,19 +81,19 @@ func (n *newEvent) send(cmd *cobra.Command, a *app) error {
 	return nil
 }
 
-// payload reads what --data names.
-func (n *newEvent) payload(in io.Reader) ([]byte, error) {
-	if n.data == "-" {
+// contents is what the value of a flag names: itself, or with @ a file, or with - standard input.
+func contents(flag, value string, in io.Reader) ([]byte, error) {
+	if value == "-" {
 		return io.ReadAll(in)
 	}
-	if file, ok := strings.CutPrefix(n.data, "@"); ok {
+	if file, ok := strings.CutPrefix(value, "@"); ok {
 		data, err := os.ReadFile(file)
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, usage("--data: there is no file " + file)
+			return nil, usage(flag + ": there is no file " + file)
 		}
 		return data, err
 	}
-	return []byte(n.data), nil
+	return []byte(value), nil
 }
 
 // post sends one event; "" is a new id.

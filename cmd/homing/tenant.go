@@ -19,12 +19,21 @@ func (a *app) printTenant(cmd *cobra.Command, t *client.Tenant) error {
 	rows.row("tenant", t.ID)
 	rows.row("name", safe(t.Name))
 	rows.row("status", t.Status)
+	rows.row("schema policy", t.SchemaPolicy)
 	rows.row("created", clockTime(t.CreatedAt))
+	if d := t.Deletion; d != nil {
+		rows.row("deleted", clockTime(t.DeletedAt))
+		rows.row("deletion", stateOf(d.State, safe(d.Error)))
+		rows.row("removed", jobProgress(*d)+" rows")
+		if !d.NextAt.IsZero() {
+			rows.row("goes on", clockTime(d.NextAt))
+		}
+	}
 	return a.print(cmd, t, rows.write)
 }
 
 func tenantCreate(a *app) *cobra.Command {
-	var name string
+	var name, policy string
 	cmd := &cobra.Command{
 		Use: "create ID", Short: "Create a tenant", Args: oneName("tenant"),
 		Example: `  homing tenant create acme --name "Acme Ltd"
@@ -33,6 +42,9 @@ func tenantCreate(a *app) *cobra.Command {
 			in := client.CreateTenantInput{ID: args[0]}
 			if name != "" {
 				in.Name = &name
+			}
+			if policy != "" {
+				in.SchemaPolicy = &policy
 			}
 			t, err := c.CreateTenant(ctx, in)
 			if client.IsConflict(err) {
@@ -45,7 +57,16 @@ func tenantCreate(a *app) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&name, "name", "", "a name for people")
+	schemaPolicy(cmd, &policy)
 	return cmd
+}
+
+// schemaPolicy adds --schema-policy to a command that makes or changes a tenant.
+func schemaPolicy(cmd *cobra.Command, policy *string) {
+	cmd.Flags().StringVar(policy, "schema-policy", "", "what becomes of data that do not satisfy the schema of their "+
+		"type, where the type does not say: off, flag, reject")
+	must(cmd.RegisterFlagCompletionFunc("schema-policy", cobra.FixedCompletions([]string{"off", "flag", "reject"},
+		cobra.ShellCompDirectiveNoFileComp)))
 }
 
 func tenantList(a *app) *cobra.Command {
@@ -66,7 +87,7 @@ func tenantList(a *app) *cobra.Command {
 
 func tenantGet(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "get ID", Short: "Show a tenant", Args: oneName("tenant"),
+		Use: "get ID", Short: "Show a tenant, and how far its deletion is", Args: oneName("tenant"),
 		RunE: a.about("tenant", func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
 			t, err := c.GetTenant(ctx, args[0])
 			if err != nil {
@@ -78,19 +99,28 @@ func tenantGet(a *app) *cobra.Command {
 }
 
 func tenantUpdate(a *app) *cobra.Command {
-	var name string
+	var name, policy string
 	cmd := &cobra.Command{
-		Use: "update ID --name NAME", Short: "Change a tenant", Args: oneName("tenant"),
+		Use: "update ID", Short: "Change a tenant; what is not named stays as it is", Args: oneName("tenant"),
+		Example: "  homing tenant update acme --schema-policy flag",
 		RunE: a.about("tenant", func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
-			t, err := c.UpdateTenant(ctx, args[0], client.UpdateTenantInput{Name: &name})
+			var in client.UpdateTenantInput
+			if cmd.Flags().Changed("name") {
+				in.Name = &name
+			}
+			if cmd.Flags().Changed("schema-policy") {
+				in.SchemaPolicy = &policy
+			}
+			t, err := c.UpdateTenant(ctx, args[0], in)
 			if err != nil {
 				return err
 			}
 			return a.printTenant(cmd, t)
 		}),
 	}
-	cmd.Flags().StringVar(&name, "name", "", "a name for people (required)")
-	must(cmd.MarkFlagRequired("name"))
+	cmd.Flags().StringVar(&name, "name", "", "a name for people")
+	schemaPolicy(cmd, &policy)
+	cmd.MarkFlagsOneRequired("name", "schema-policy")
 	return cmd
 }
 
@@ -102,7 +132,7 @@ func tenantDelete(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(cmd, t, line("tenant %s is %s", t.ID, t.Status))
+			return a.print(cmd, t, line("tenant %s is %s; `homing tenant get %[1]s` shows how far that is", t.ID, t.Status))
 		}),
 	}
 }
