@@ -116,9 +116,9 @@ func consentOf(c *client.Consent) string {
 	switch {
 	case c == nil:
 		return ""
-	case c.PerMinute == 0:
+	case c.PerMinute == nil:
 		return fmt.Sprintf(" to be sent events by %s, at any rate", safe(c.Origin))
 	default:
-		return fmt.Sprintf(" to be sent events by %s, up to %d a minute", safe(c.Origin), c.PerMinute)
+		return fmt.Sprintf(" to be sent events by %s, up to %d a minute", safe(c.Origin), *c.PerMinute)
 	}
 }

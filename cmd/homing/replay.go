@@ -163,10 +163,10 @@ func replayList(a *app) *cobra.Command {
 // jobProgress is how far a job is: 5 of 10, or 5 where nobody counted.
 func jobProgress(j client.Job) string {
 	done := strconv.FormatInt(j.Done, 10)
-	if j.Total == 0 {
+	if j.Total == nil {
 		return done
 	}
-	return done + " of " + atLeast(j.Total, j.TotalExact)
+	return done + " of " + atLeast(*j.Total, j.TotalExact)
 }
 
 // jobEndpoint is the endpoint that a job is about, if it is about one.
@@ -202,8 +202,8 @@ cancelled; a paused job is waited for.`,
 func (a *app) printJob(cmd *cobra.Command, j *client.Job) error {
 	t := newTable()
 	rate := ""
-	if j.PerSecond > 0 {
-		rate = strconv.FormatInt(j.PerSecond, 10) + " per second"
+	if j.PerSecond != nil {
+		rate = strconv.FormatInt(*j.PerSecond, 10) + " per second"
 	}
 	of := client.ReplayOf{}
 	if j.Replay != nil {
@@ -229,7 +229,11 @@ func (a *app) followJob(cmd *cobra.Command, c *client.Client, j *client.Job) err
 	const interval = 500 * time.Millisecond
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	shown := a.progress(cmd, "job "+j.ID+" has done", int(j.Total))
+	total := 0
+	if j.Total != nil {
+		total = int(*j.Total)
+	}
+	shown := a.progress(cmd, "job "+j.ID+" has done", total)
 	for j.State != jobDone && j.State != jobCancelled && j.State != jobFailed {
 		shown.at(int(j.Done), j.State)
 		select {

@@ -67,18 +67,22 @@ func countsRow(of string, n client.Counts) []string {
 		p50, p99 = milliseconds(n.LatencyMS.P50), milliseconds(n.LatencyMS.P99)
 	}
 	count := func(n int64) string { return strconv.FormatInt(n, 10) }
+	events := "" // an endpoint accepts none
+	if n.Events != nil {
+		events = count(*n.Events)
+	}
 	return []string{
-		of, count(n.Events), count(n.Attempts), successRate(n), p50, p99, count(n.Deliveries.Succeeded),
+		of, events, count(n.Attempts), successRate(n), p50, p99, count(n.Deliveries.Succeeded),
 		count(n.Deliveries.Exhausted),
 	}
 }
 
 // successRate is the share of the attempts that succeeded; nothing is said of none.
 func successRate(n client.Counts) string {
-	if n.Attempts == 0 {
+	if n.SuccessRate == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%.1f %%", 100*n.SuccessRate)
+	return fmt.Sprintf("%.1f %%", 100*(*n.SuccessRate))
 }
 
 func milliseconds(v float64) string { return fmt.Sprintf("%.1f ms", v) }
