@@ -1,5 +1,5 @@
 -- What people and alarms look at: statistics, the health of endpoints, notices of what went wrong, and lists that stay
--- fast (decision 22).
+-- fast (decision 11).
 --
 -- It only adds, so that the code before it goes on working while it is rolled out. Adding a column without a default and
 -- setting the default afterwards rewrites nothing; the indexes on deliveries and events are built while writers wait, some 5 s for
