@@ -67,7 +67,7 @@ func countsRow(of string, n client.Counts) []string {
 		p50, p99 = milliseconds(n.LatencyMS.P50), milliseconds(n.LatencyMS.P99)
 	}
 	count := func(n int64) string { return strconv.FormatInt(n, 10) }
-	events := "" // an endpoint accepts none
+	events := "-" // an endpoint accepts none
 	if n.Events != nil {
 		events = count(*n.Events)
 	}
