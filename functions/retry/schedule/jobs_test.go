@@ -37,20 +37,22 @@ func TestJobs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := setup(t)
 			b.work(t)
-			b.store.chunks = []store.JobRun{chunk(1, 0), chunk(2, 2*time.Second), chunk(3, 5*time.Second)}
+			b.store.giveJobs(nil, chunk(1, 0), chunk(2, 2*time.Second), chunk(3, 5*time.Second))
 			start := time.Now()
 			<-time.After(time.Hour)
-			require.Empty(t, b.store.lookedAt, "nobody is asked while nothing is known")
+			_, looks := b.store.didJobs()
+			require.Zero(t, looks, "nobody is asked while nothing is known")
 			require.NoError(t, b.scheduler.JobsDue(t.Context(), wire.Hint{Type: wire.TypeJobs}))
 			<-time.After(time.Hour)
-			require.Equal(t, 3, b.store.jobsRun)
+			run, looks := b.store.didJobs()
+			require.Equal(t, 3, run)
 			got := b.hints()
 			require.Len(t, got, 3)
 			for i, said := range got {
 				require.Equal(t, wire.TypeDue, said.kind)
 				require.Equal(t, byte(i+1), said.due[0].Delivery[15])
 			}
-			require.LessOrEqual(t, len(b.store.lookedAt), 6)
+			require.LessOrEqual(t, looks, 6)
 			require.Positive(t, got[0].at.Sub(start))
 		})
 	})
@@ -60,7 +62,7 @@ func TestJobs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := setup(t)
 			b.work(t)
-			b.store.chunks = []store.JobRun{chunk(1, 0), chunk(2, 2*time.Second), chunk(3, 5*time.Second)}
+			b.store.giveJobs(nil, chunk(1, 0), chunk(2, 2*time.Second), chunk(3, 5*time.Second))
 			start := time.Now()
 			require.NoError(t, b.scheduler.JobsDue(t.Context(), wire.Hint{Type: wire.TypeJobs}))
 			<-time.After(time.Minute)
@@ -77,7 +79,7 @@ func TestJobs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := setup(t)
 			b.work(t)
-			b.store.chunks = []store.JobRun{chunk(1, 0), chunk(2, time.Second)}
+			b.store.giveJobs(nil, chunk(1, 0), chunk(2, time.Second))
 			require.NoError(t, b.scheduler.Tick(t.Context()))
 			require.Len(t, b.hints(), 1)
 			<-time.After(2 * time.Second)
@@ -90,14 +92,14 @@ func TestJobs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := setup(t)
 			b.work(t)
-			b.store.chunks = []store.JobRun{chunk(1, 0), chunk(2, 10*time.Second)}
+			b.store.giveJobs(nil, chunk(1, 0), chunk(2, 10*time.Second))
 			require.NoError(t, b.scheduler.Tick(t.Context()))
 			synctest.Wait()
 			start := time.Now()
 			b.scheduler.Hold(t.Context(), time.Minute)
 			require.Len(t, b.hints(), 2)
 			require.Less(t, time.Since(start), 15*time.Second)
-			b.store.chunks = []store.JobRun{chunk(3, 2*time.Minute)}
+			b.store.giveJobs(nil, chunk(3, 2*time.Minute))
 			require.NoError(t, b.scheduler.Tick(t.Context()))
 			synctest.Wait()
 			start = time.Now()
@@ -111,13 +113,11 @@ func TestJobs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := setup(t)
 			b.work(t)
-			b.store.jobErr = errors.New("a row that cannot be")
-			b.store.chunks = []store.JobRun{chunk(1, 0)}
+			b.store.giveJobs(errors.New("a row that cannot be"), chunk(1, 0))
 			err := b.scheduler.Tick(t.Context())
 			require.ErrorContains(t, err, "a row that cannot be")
 			require.Len(t, b.hints(), 1, "the other jobs do not wait for it")
-			b.store.jobErr = store.ErrUnavailable
-			b.store.chunks = []store.JobRun{chunk(2, 0)}
+			b.store.giveJobs(store.ErrUnavailable, chunk(2, 0))
 			require.NoError(t, b.scheduler.JobsDue(t.Context(), wire.Hint{}))
 			<-time.After(time.Minute)
 			require.Len(t, b.hints(), 2)
@@ -132,7 +132,7 @@ func TestJobs(t *testing.T) {
 			opened := chunk(2, 0)
 			opened.Due, opened.Endpoints = nil, []webhook.ID{{0: 7}}
 			opened.Job.State = store.JobDone
-			b.store.chunks = []store.JobRun{chunk(1, 0), opened}
+			b.store.giveJobs(nil, chunk(1, 0), opened)
 			require.NoError(t, b.scheduler.Tick(t.Context()), "the reconciler will find what was not said")
 			got := b.hints()
 			require.Len(t, got, 1)

@@ -32,17 +32,31 @@ type fakeStore struct {
 	asked []store.ReconcileRequest
 	kept  int
 
-	chunks   []store.JobRun // what the next calls of RunJob do
-	jobErr   error          // of the next one
-	jobsRun  int
-	lookedAt []time.Time
+	chunks  []store.JobRun // what the next calls of RunJob do
+	jobErr  error          // of the next one
+	jobsRun int
+	looks   int // calls of RunJob
+}
+
+// giveJobs says what the next calls of RunJob do; the first of them fails when there is an error.
+func (f *fakeStore) giveJobs(err error, chunks ...store.JobRun) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.jobErr, f.chunks = err, chunks
+}
+
+// didJobs returns how many chunks were done, and how often somebody asked for one.
+func (f *fakeStore) didJobs() (run, looks int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.jobsRun, f.looks
 }
 
 // RunJob does the next chunk when it is due: that is, when the one before it said.
 func (f *fakeStore) RunJob(ctx context.Context, _ *webhook.IDSource) (store.JobRun, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lookedAt = append(f.lookedAt, time.Now())
+	f.looks++
 	if err := errors.Join(ctx.Err(), f.jobErr); err != nil {
 		f.jobErr = nil
 		return store.JobRun{}, err
