@@ -16,13 +16,18 @@ import (
 // sent is an event that was accepted for an endpoint, as ingest does it.
 type sent struct{ event, endpoint, delivery webhook.ID }
 
-// owner opens the store as its owner, who may do what ingest and deliver do.
+// owner is the store as its owner has it, who may do what ingest and deliver do.
 func (b *bundle) owner() *postgres.Store {
 	b.Helper()
-	s, err := postgres.Open(context.Background(), b.url, postgres.Options{Keyring: b.ring, MaxConns: 2})
-	require.NoError(b, err)
-	b.Cleanup(s.Close)
-	return s
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.owned == nil {
+		var err error
+		b.owned, err = postgres.Open(context.Background(), b.url, postgres.Options{Keyring: b.ring, MaxConns: 2})
+		require.NoError(b, err)
+		b.Cleanup(b.owned.Close)
+	}
+	return b.owned
 }
 
 // send accepts an event for a new endpoint of the tenant.

@@ -46,6 +46,7 @@ type bundle struct {
 	key      string // the tenant's, with every scope
 
 	mu        sync.Mutex
+	owned     *postgres.Store // see owner
 	hinted    []wire.Due
 	endpoints []wire.Endpoint
 	jobs      int // hints
