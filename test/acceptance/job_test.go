@@ -61,12 +61,13 @@ func TestAReplayGoesOnWhereAKilledProcessLeftIt(t *testing.T) {
 			running := h.spawn("homing", "serve")
 			h.waitForQueues()
 			h.exhausted(e, running, n)
-			answer := h.ask(running, "POST", "/v1/replays", map[string]any{"endpoint": e.ID, "per_second": 1000})
+			answer := h.ask(running, "POST", "/v1/replays", map[string]any{"endpoint": e.ID, "per_second": 300})
 			require.EqualValues(t, n, answer["matched"])
 			job := answer["job"].(map[string]any)["id"].(string)
 			replays := func() int { return h.count("SELECT count(*) FROM deliveries WHERE replay_of IS NOT NULL") }
 			for kill := range kills {
-				wait(t, patience, "some replays", func() bool { return replays() > kill*n/(kills+1) })
+				// A third of the range at most, so that seconds are left of it however slow the machine is.
+				wait(t, patience, "some replays", func() bool { return replays() > kill*n/(3*kills) })
 				running.kill()
 				require.Less(t, replays(), n, "killed in the middle")
 				running = h.spawn("homing", "serve")
