@@ -1,6 +1,6 @@
--- Looks at the next deliveries after an id for those to replay. There is no index by tenant or endpoint (see
--- delivery_list_endpoint.sql), so it walks the primary key, a bounded number of rows. A replay is replayed only when its
--- event is named: else its event would go out twice.
+-- Looks at the next deliveries after an id for those to replay. It walks the primary key, a bounded number of rows, also
+-- for one endpoint, which has an index since 0006: see decision 10. A replay is replayed only when its event is named:
+-- else its event would go out twice.
 --
 -- $1 tenant, $2 after this id, $3 before this id, $4 rows to look at, $5 rows to return, $6 states, $7 endpoint (NULL:
 -- any), $8 event (NULL: any)
