@@ -15,10 +15,11 @@ type Insight interface {
 
 // Statistics is what retry needs to count what was recorded, and manage to show it.
 type Statistics interface {
-	// Tally counts what was recorded since the last time, for each span of TallySpan, and then judges which endpoints
-	// fail. A span is counted anew by every call until it has been over for TallySettled: nothing can be recorded with a
-	// time in it any more then. An attempt counts when its outcome is recorded, by that outcome; one that was recorded as
-	// interrupted and corrected later may count both times. It may be called at any time by any number of processes.
+	// Tally counts what was recorded since the last time, and then judges which endpoints fail. What was recorded within
+	// TallySettled is counted anew by every call: until then something may be recorded with an earlier time. It is counted
+	// piece by piece, so that no call depends on how much that is. An attempt counts when its outcome is recorded, by that
+	// outcome; one that was recorded as interrupted and corrected later may count both times. It may be called at any time
+	// by any number of processes; while Agenda says that nothing is uncounted it need not be.
 	Tally(ctx context.Context, r TallyRequest) (Tallied, error)
 	// Tallies returns what was counted. Errors: ErrInvalid when the span of time has no beginning or no end.
 	Tallies(ctx context.Context, q TallyQuery) ([]Tally, error)
@@ -31,7 +32,7 @@ type Statistics interface {
 const (
 	// TallySpan is the shortest span that is counted by. A longer one is an hour.
 	TallySpan = 5 * time.Minute
-	// TallySettled is how long after the end of a span nothing can be recorded in it any more: longer than any statement
+	// TallySettled is how long after a moment nothing can be recorded with its time any more: longer than any statement
 	// that records may take.
 	TallySettled = time.Minute
 	// TallyKept is how long short spans are kept; hours stay for Retention.Tallies.
@@ -40,7 +41,7 @@ const (
 
 // TallyRequest bounds one call.
 type TallyRequest struct {
-	// Spans bounds how many are counted: after an outage, several calls catch up.
+	// Spans bounds how many spans, or parts of one, are counted: after an outage, several calls catch up.
 	Spans int
 	// Failing says which endpoints fail.
 	Failing webhook.FailingRule
@@ -48,7 +49,7 @@ type TallyRequest struct {
 
 // Tallied is what one call did.
 type Tallied struct {
-	// Spans is how many were counted.
+	// Spans is how many spans, or parts of one, were counted.
 	Spans int
 	// More is whether there is more to count now.
 	More bool

@@ -380,8 +380,25 @@ type Housekeeper interface {
 	// keys, rejected events, spent secrets and keys of portals, counts, and notices that were told and counted, in
 	// batches. It may be called at any time by any number of processes.
 	Housekeep(ctx context.Context, r Retention) (Housekept, error)
+	// Agenda says what there is to do now, so that whoever asks need not ask for each thing while there is none. What comes
+	// to be just after is found by the next question. Failing is the rule of TallyRequest.
+	Agenda(ctx context.Context, failing webhook.FailingRule) (Agenda, error)
 	// Stats returns what the store knows of the work outstanding: cheap enough for every tick.
 	Stats(ctx context.Context) (Stats, error)
+}
+
+// Agenda is what there is to do.
+type Agenda struct {
+	// Overdue is whether Reconcile would find something.
+	Overdue bool
+	// Jobs is whether a chunk of a job is due; NextJob when the next one is or was, zero when there is none.
+	Jobs    bool
+	NextJob time.Time
+	// Redrives and Notices are whether Redrives and Untold would list something.
+	Redrives, Notices bool
+	// Uncounted is whether Tally would change a count, or what is known of an endpoint: something was recorded since, also
+	// with a time before that, or time has passed that turns spans into hours, or that endpoints are judged by.
+	Uncounted bool
 }
 
 // Retention says how long things are kept.

@@ -105,6 +105,11 @@ func (r reconciler) Reconcile(_ context.Context, request store.ReconcileRequest)
 	return found, err
 }
 
+// Agenda has retry look for everything: that it does not look in vain is no part of the simulation.
+func (reconciler) Agenda(context.Context, webhook.FailingRule) (store.Agenda, error) {
+	return store.Agenda{Overdue: true, Jobs: true, Redrives: true, Notices: true, Uncounted: true}, nil
+}
+
 // RunJob finds none: the simulation has no jobs.
 func (reconciler) RunJob(context.Context, *webhook.IDSource) (store.JobRun, error) {
 	return store.JobRun{}, nil

@@ -69,8 +69,12 @@ func (s *Scheduler) RunJobs(ctx context.Context) {
 }
 
 // tickJobs works on what is due at a tick, and has RunJobs go on with what is due later.
-func (s *Scheduler) tickJobs(ctx context.Context) error {
-	err := s.work(ctx)
+func (s *Scheduler) tickJobs(ctx context.Context, todo store.Agenda) (err error) {
+	if todo.Jobs {
+		err = s.work(ctx)
+	} else if !todo.NextJob.IsZero() {
+		s.jobs.set(todo.NextJob)
+	}
 	if err != nil || !s.jobs.due().IsZero() {
 		s.jobs.look()
 	}

@@ -36,6 +36,11 @@ type fakeStore struct {
 	jobErr  error          // of the next one
 	jobsRun int
 	looks   int // calls of RunJob
+
+	idle      bool
+	agendaErr error
+	counted   int // calls of Tally
+	untold    int // calls of Untold
 }
 
 // giveJobs says what the next calls of RunJob do; the first of them fails when there is an error.
@@ -108,11 +113,29 @@ func (f *fakeStore) Housekeep(context.Context, store.Retention) (store.Housekept
 	return store.Housekept{}, nil
 }
 
+// Agenda says that there is everything to do, but while the store is idle: the other calls say what there is.
+func (f *fakeStore) Agenda(context.Context, webhook.FailingRule) (store.Agenda, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.idle {
+		return store.Agenda{}, f.agendaErr
+	}
+	return store.Agenda{Overdue: true, Jobs: true, Redrives: true, Notices: true, Uncounted: true}, f.agendaErr
+}
+
 func (f *fakeStore) Tally(context.Context, store.TallyRequest) (store.Tallied, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.counted++
 	return store.Tallied{}, nil
 }
 
-func (f *fakeStore) Untold(context.Context, int) ([]store.Notice, error) { return nil, nil }
+func (f *fakeStore) Untold(context.Context, int) ([]store.Notice, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.untold++
+	return nil, nil
+}
 
 func (f *fakeStore) Tell(context.Context, []webhook.ID, []store.NewEvent) ([]store.Accepted, error) {
 	return nil, nil
@@ -375,6 +398,25 @@ func TestTick(t *testing.T) {
 			require.Len(t, b.store.asked, 1)
 			require.Equal(t, 1, b.store.kept)
 		})
+	})
+
+	t.Run("DoesWhatTheStoreHasOnly", func(t *testing.T) {
+		t.Parallel()
+		for _, c := range []struct {
+			idle bool
+			err  error
+			want int
+		}{{idle: true, want: 0}, {want: 1}, {idle: true, err: store.ErrUnavailable, want: 1}} {
+			redriven := 0
+			b := setup(t, func(c *schedule.Config) {
+				c.Redrive = func(context.Context) (int, error) { redriven++; return 0, nil }
+			})
+			b.store.idle, b.store.agendaErr = c.idle, c.err
+			require.ErrorIs(t, b.scheduler.Tick(t.Context()), c.err)
+			_, looks := b.store.didJobs()
+			require.Equal(t, [...]int{c.want, c.want, c.want, c.want, c.want},
+				[...]int{len(b.store.asked), looks, redriven, b.store.counted, b.store.untold}, "%+v", c)
+		}
 	})
 
 	t.Run("ReconcilesBeforeADrainThatTakesTheWholeTick", func(t *testing.T) {

@@ -14,20 +14,36 @@ import (
 
 // Tick fires due timers, reconciles until nothing is overdue, works on jobs that are due, drains what was parked, takes
 // rejected events again that wait for it, counts what was recorded, passes notices on, keeps house when it is time, and
-// takes stock. Each part is tried whatever became of the others; what was accepted goes before what was parked, of
+// takes stock. What the store has nothing of is passed over: one question tells, so that ticks in which nothing happens
+// cost little. Each part is tried whatever became of the others; what was accepted goes before what was parked, of
 // which there may be more than fits a tick. It is called every Interval, by a PingSource or a ticker; ticks may
 // overlap, be lost and be repeated.
 func (s *Scheduler) Tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Interval)
 	defer cancel()
 	s.cfg.Metrics.ticks.Inc()
-	var errs []error
-	if _, err := s.fire(ctx); err != nil {
-		errs = append(errs, err)
+	_, fired := s.fire(ctx)
+	todo, asked := s.agenda(ctx)
+	when := func(due bool, do func(context.Context) error) error {
+		if !due {
+			return nil
+		}
+		return do(ctx)
 	}
-	errs = append(errs, s.Reconcile(ctx), s.tickJobs(ctx), s.drain(ctx), s.redrive(ctx), s.tally(ctx), s.Tell(ctx),
+	return errors.Join(fired, asked, when(todo.Overdue, s.Reconcile), s.tickJobs(ctx, todo), s.drain(ctx),
+		when(todo.Redrives, s.redrive), when(todo.Uncounted, s.tally), when(todo.Notices, s.Tell),
 		s.housekeep(ctx), s.takeStock(ctx))
-	return errors.Join(errs...)
+}
+
+// agenda asks what there is to do: everything, while that is not known.
+func (s *Scheduler) agenda(ctx context.Context) (store.Agenda, error) {
+	todo, err := s.cfg.Store.Agenda(ctx, s.cfg.Failing)
+	s.reach.note(err, s.cfg.Now())
+	if err != nil {
+		return store.Agenda{Overdue: true, Jobs: true, Redrives: true, Notices: true, Uncounted: true},
+			fmt.Errorf("schedule: ask what there is to do: %w", err)
+	}
+	return todo, nil
 }
 
 // Hold goes on firing until ctx ends as long as timers come due within the given time, or jobs: on Knative the tick's

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -17,8 +18,10 @@ import (
 // to where the counting has come.
 type insight struct {
 	notices []noticeRow
-	// asOf is up to when everything was counted; through up to when for good.
-	asOf, through time.Time
+	// asOf is up to when everything was counted; through up to when for good; judged when endpoints were judged last.
+	asOf, through, judged time.Time
+	// mark stands for what was counted.
+	mark int64
 	// dropped is before when hours were dropped, droppedSpans before when shorter spans were.
 	dropped, droppedSpans time.Time
 }
@@ -92,13 +95,58 @@ func (s *Store) Tally(ctx context.Context, r store.TallyRequest) (store.Tallied,
 		if r.Spans < 1 {
 			return store.Tallied{More: true}, nil
 		}
-		s.asOf = now
+		s.asOf, s.judged, s.mark = now, now, s.marked()
 		s.through = now.Add(-store.TallySettled).Truncate(store.TallySpan)
 		for _, e := range s.created {
 			s.judge(e, r.Failing, now)
 		}
 		return store.Tallied{Spans: 1}, nil
 	})
+}
+
+// uncounted reports whether Tally would change something.
+func (s *Store) uncounted(rule webhook.FailingRule, now time.Time) bool {
+	hour := s.through.Truncate(time.Hour)
+	over := !now.Before(hour.Add(time.Hour + store.TallySettled))
+	for at := range s.recorded() {
+		out := at.Truncate(store.TallySpan).Add(rule.Window) // of the window
+		if over && !at.Before(hour) || out.After(s.judged) && !out.After(now) {
+			return true
+		}
+	}
+	return s.marked() != s.mark
+}
+
+// marked stands for what was recorded: it grows with all that is, and with every correction.
+func (s *Store) marked() int64 {
+	var sum int64
+	for at, outcome := range s.recorded() {
+		sum += at.UnixNano() + int64(len(outcome))
+	}
+	return sum
+}
+
+// recorded yields when each thing that is counted was recorded, and of attempts with which outcome.
+func (s *Store) recorded() iter.Seq2[time.Time, webhook.Outcome] {
+	return func(yield func(time.Time, webhook.Outcome) bool) {
+		for _, d := range s.stored {
+			for _, a := range d.attempts {
+				if !yield(d.recordedAt[a.Number], a.Outcome) {
+					return
+				}
+			}
+		}
+		for _, n := range s.notices {
+			if n.Kind == store.NoticeExhausted && !yield(n.At, "") {
+				return
+			}
+		}
+		for _, e := range s.events {
+			if e.Origin.IsZero() && !yield(e.AcceptedAt, "") {
+				return
+			}
+		}
+	}
 }
 
 // judge notes whether an endpoint fails, and tells of it when that has changed.
@@ -218,17 +266,28 @@ func (s *Store) Tallies(ctx context.Context, q store.TallyQuery) ([]store.Tally,
 
 // TalliedAt implements store.Statistics.
 func (s *Store) TalliedAt(ctx context.Context) (time.Time, error) {
-	return run(ctx, s, "talliedat", func(time.Time) (time.Time, error) { return s.asOf, nil })
+	return run(ctx, s, "talliedat", func(now time.Time) (time.Time, error) { return s.countedUntil(now), nil })
+}
+
+// countedUntil returns up to when everything that was recorded is counted.
+func (s *Store) countedUntil(now time.Time) time.Time {
+	if now.Sub(s.asOf) <= time.Minute {
+		return s.asOf
+	}
+	if s.marked() != s.mark {
+		return s.asOf
+	}
+	return now
 }
 
 // Health implements store.Statistics.
 func (s *Store) Health(ctx context.Context, tenant string, endpoint webhook.ID) (store.Health, error) {
-	return run(ctx, s, "health", func(time.Time) (store.Health, error) {
+	return run(ctx, s, "health", func(now time.Time) (store.Health, error) {
 		e, err := s.endpoint(tenant, endpoint)
 		if err != nil {
 			return store.Health{}, err
 		}
-		h := store.Health{StatusAt: e.statusAt, FailingSince: e.failingSince, AsOf: s.asOf}
+		h := store.Health{StatusAt: e.statusAt, FailingSince: e.failingSince, AsOf: s.countedUntil(now)}
 		e.live = stillLive(e.live)
 		h.Waiting = min(len(e.live), store.HealthCap)
 		for _, d := range s.stored {

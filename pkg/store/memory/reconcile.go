@@ -156,6 +156,22 @@ func (s *Store) Housekeep(ctx context.Context, r store.Retention) (store.Houseke
 	})
 }
 
+// Agenda implements store.Housekeeper.
+func (s *Store) Agenda(ctx context.Context, rule webhook.FailingRule) (store.Agenda, error) {
+	return run(ctx, s, "agenda", func(now time.Time) (store.Agenda, error) {
+		a := store.Agenda{
+			Overdue:   len(s.late(now))+len(s.waking(now)) > 0,
+			Redrives:  slices.ContainsFunc(s.rejected, func(r store.Rejected) bool { return !r.RedriveAt.IsZero() }),
+			Notices:   slices.ContainsFunc(s.notices, func(n noticeRow) bool { return n.toldAt.IsZero() }),
+			Uncounted: s.uncounted(rule, now),
+		}
+		if j := s.nextJob(); j != nil {
+			a.Jobs, a.NextJob = !j.WakeAt.After(now), j.WakeAt
+		}
+		return a, nil
+	})
+}
+
 // Stats implements store.Housekeeper.
 func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	return run(ctx, s, "stats", func(now time.Time) (store.Stats, error) {

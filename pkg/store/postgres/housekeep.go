@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/homing-hooks/homing/pkg/store"
+	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
 // housekeepBatch bounds the rows deleted in one transaction, so that none holds its locks and its snapshot for long.
@@ -56,8 +57,10 @@ func (s *Store) dropCounted(ctx context.Context, r store.Retention) error {
 	if _, err := s.deleteAll(ctx, dropNoticesSQL, noticesKept); err != nil || r.Tallies <= 0 {
 		return err
 	}
-	if _, err := s.deleteAll(ctx, dropTalliesSQL, min(r.Tallies, store.TallyKept), spanWidth); err != nil {
-		return err
+	for _, width := range []int{sliceWidth, spanWidth} {
+		if _, err := s.deleteAll(ctx, dropTalliesSQL, min(r.Tallies, store.TallyKept), width); err != nil {
+			return err
+		}
 	}
 	if _, err := s.deleteAll(ctx, dropTalliesSQL, r.Tallies, hourWidth); err != nil {
 		return err
@@ -144,6 +147,19 @@ func (s *Store) dropPartition(ctx context.Context, p partition, out *store.House
 		}
 		return nil
 	})
+}
+
+// Agenda implements [store.Housekeeper]. It is one question, by indexes that hold what there is to do and little else.
+func (s *Store) Agenda(ctx context.Context, rule webhook.FailingRule) (store.Agenda, error) {
+	var w store.Agenda
+	err := s.run(ctx, "agenda", func(ctx context.Context) error {
+		var due *bool
+		err := s.pool.QueryRow(ctx, agendaSQL, rule.Window, store.TallySettled).Scan(&w.Overdue, &due, &w.NextJob,
+			&w.Redrives, &w.Notices, &w.Uncounted)
+		w.Jobs = due != nil && *due
+		return err
+	})
+	return w, err
 }
 
 // Stats implements [store.Housekeeper]. It reads the live deliveries only, at most store.StatsCap of them, those first

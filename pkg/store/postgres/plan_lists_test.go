@@ -99,12 +99,25 @@ func TestPlanOfTheCounting(t *testing.T) {
 		SELECT id, 1, 200, now(), 5, 'success', now() - interval '5 hours' FROM deliveries WHERE state = 'succeeded'
 		ON CONFLICT DO NOTHING`)
 	p.exec("ANALYZE")
-	p.exec("UPDATE tallied SET through = date_bin('5 min', now(), '2020-01-01')")
-	plan := p.of("Counts what was recorded in a span", func() {
+	p.exec("UPDATE tallied SET through = now()")
+	p.exec("SET auto_explain.log_nested_statements = on")
+	tally := func() {
 		_, err := p.Tally(p.ctx, store.TallyRequest{Spans: 1})
 		require.NoError(t, err)
+	}
+	const byTime = `Bitmap Index Scan on attempts_\w+_recorded_at_idx`
+	const looking = "SELECT coalesce(sum(1 +"
+	plan := p.of(looking, tally)
+	require.Regexp(t, byTime, plan)
+	require.NotRegexp(t, `Seq Scan on (attempts|events)`, plan)
+	plan = p.of(looking, func() {
+		_, err := p.Agenda(p.ctx, webhook.FailingRule{Window: time.Hour})
+		require.NoError(t, err)
 	})
-	require.Regexp(t, `Bitmap Index Scan on attempts_\w+_recorded_at_idx`, plan)
+	require.Regexp(t, byTime, plan)
+	require.NotRegexp(t, `Seq Scan on (attempts|events)`, plan)
+	plan = p.of("Counts what was recorded in a slice", tally)
+	require.Regexp(t, byTime, plan)
 	require.Regexp(t, `Index Scan using deliveries_\w+_pkey`, plan)
 	require.NotRegexp(t, `Seq Scan on (attempts|deliveries|events)`, plan)
 }

@@ -95,6 +95,8 @@ var (
 	dropJobsSQL string
 	//go:embed queries/stats.sql
 	statsSQL string
+	//go:embed queries/agenda.sql
+	agendaSQL string
 
 	//go:embed queries/rejected_add.sql
 	rejectSQL string
@@ -168,10 +170,10 @@ var (
 	//go:embed queries/secret_list.sql
 	secretsSQL string
 
-	//go:embed queries/tally_span.sql
-	tallySpan string
-	//go:embed queries/tally_hour.sql
-	tallyHour string
+	//go:embed queries/tally_slice.sql
+	tallySlice string
+	//go:embed queries/tally_fold.sql
+	tallyFold string
 	//go:embed queries/tally_write.sql
 	tallyWrite string
 	//go:embed queries/tally_list.sql
@@ -254,6 +256,6 @@ var (
 	recordSQL        = recordHead + recordResult
 	recordAndTellSQL = recordHead + recordTold + recordResult
 
-	tallySpanSQL = tallySpan + tallyWrite
-	tallyHourSQL = tallyHour + tallyWrite
+	tallySliceSQL = tallySlice + tallyWrite
+	tallyFoldSQL  = tallyFold + tallyWrite
 )

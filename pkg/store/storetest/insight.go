@@ -25,6 +25,9 @@ var insightTests = []test{
 	{"KnowsSinceWhenRequestsLookAsTheyDo", knowsRequestSince},
 	{"CountsWhatWaits", countsWaiting},
 	{"JudgesEndpointsThatFailAndRecover", judgesFailing},
+	{"RestsWhileNothingIsRecorded", restsCounted},
+	{"JudgesWhatTimeChanges", judgesByTime},
+	{"CountsAfterALongRest", countsAfterRest},
 }
 
 // rule is that of the tests.
@@ -316,4 +319,85 @@ func judgesFailing(t *testing.T, b *bundle) {
 	require.Len(t, told, 2)
 	require.Equal(t, store.NoticeRecovered, told[1].Kind)
 	require.EqualValues(t, 1, told[1].Succeeded)
+}
+
+// agenda is what there is to do.
+func (b *bundle) agenda() store.Agenda {
+	a, err := b.Store.Agenda(b.ctx, rule)
+	require.NoError(b.tb, err)
+	return a
+}
+
+func restsCounted(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	b.tally()
+	require.False(t, b.agenda().Uncounted, "nothing was recorded")
+	for name, record := range map[string]func(){
+		"an attempt":     func() { b.succeed(b.to(e).ID) },
+		"a failure":      func() { b.record(b.failure(b.begin(b.to(e).ID), time.Hour)) },
+		"an event alone": func() { b.store(b.event()) },
+	} {
+		record()
+		require.True(t, b.agenda().Uncounted, name)
+		b.tally()
+		require.False(t, b.agenda().Uncounted, "%s is counted", name)
+	}
+	w := b.begin(b.to(e).ID)
+	b.tally()
+	b.pass(time.Hour)
+	b.reconcile(everything)
+	b.tally()
+	require.False(t, b.agenda().Uncounted)
+	b.record(success(w))
+	require.True(t, b.agenda().Uncounted, "a correction is counted")
+	b.tally()
+	b.pass(2 * time.Hour)
+	require.True(t, b.agenda().Uncounted, "the hour is over")
+	b.tally()
+	require.False(t, b.agenda().Uncounted)
+	b.pass(2 * time.Hour)
+	var at time.Time
+	in := b.during(func() {
+		var err error
+		at, err = b.Store.TalliedAt(b.ctx)
+		require.NoError(t, err)
+	})
+	in.requireAfter(t, 0, at)
+}
+
+func judgesByTime(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	for range 6 {
+		b.succeed(b.to(e).ID)
+	}
+	b.pass(10 * time.Minute)
+	for range 3 {
+		b.record(b.failure(b.begin(b.to(e).ID), time.Hour))
+	}
+	b.tally()
+	require.Zero(t, b.health(e.ID).FailingSince)
+	require.False(t, b.agenda().Uncounted)
+	b.pass(10 * time.Minute) // and the successes are out of the window
+	require.True(t, b.agenda().Uncounted)
+	b.tally()
+	require.NotZero(t, b.health(e.ID).FailingSince)
+	require.False(t, b.agenda().Uncounted)
+}
+
+func countsAfterRest(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	b.succeed(b.to(e).ID)
+	b.tally()
+	b.pass(5 * 24 * time.Hour)
+	b.succeed(b.to(e).ID)
+	calls := 0
+	for more := true; more; calls++ {
+		done, err := b.Store.Tally(b.ctx, store.TallyRequest{Spans: 100, Failing: rule})
+		require.NoError(t, err)
+		more = done.More
+	}
+	require.LessOrEqual(t, calls, 4, "hours in which nothing was recorded are passed over at once")
+	require.EqualValues(t, 2, b.counted(e.ID).Succeeded)
+	require.EqualValues(t, 2, sum(b.tallies(e.ID, true)).Succeeded)
+	require.EqualValues(t, 2, b.counted(webhook.ID{}).Succeeded)
 }

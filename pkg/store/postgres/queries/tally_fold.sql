@@ -1,8 +1,8 @@
--- Makes an hour out of its short spans.
+-- Makes a longer span out of shorter ones.
 --
--- $1-$2 the hour, $3 the width of an hour in minutes
+-- $1-$2 the span (the end is not in it), $3 its width in minutes, $4 the width of the shorter ones
 WITH fine AS MATERIALIZED (
-    SELECT * FROM tallies WHERE width = 5 AND at >= $1::timestamptz AND at < $2::timestamptz
+    SELECT * FROM tallies WHERE width = $4::smallint AND at >= $1::timestamptz AND at < $2::timestamptz
 ), every AS MATERIALIZED (
     SELECT tenant, endpoint, NULL::text AS outcome, NULL::integer AS cell, 0::bigint AS n, succeeded, exhausted, events
     FROM fine

@@ -1,10 +1,10 @@
--- Counts what was recorded in a span of time, and notes what was seen last of each endpoint.
+-- Counts what was recorded in a slice of time, and notes what was seen last of each endpoint.
 --
--- $1-$2 the span (the end is not in it), $3 its width in minutes, $4-$5 first and last id that an event accepted in it
+-- $1-$2 the slice (the end is not in it), $3 the width of slices, $4-$5 first and last id that an event accepted in it
 -- may have
 --
 -- Attempts are found by the time of their recording. Whose they are is looked up by the key of their delivery, one by
--- one (OFFSET 0 keeps the planner from joining the tables as a whole, for it cannot know how short the span is).
+-- one (OFFSET 0 keeps the planner from joining the tables as a whole, for it cannot know how short the slice is).
 WITH seen AS MATERIALIZED (
     SELECT d.tenant, d.endpoint_id AS endpoint, a.outcome,
         CASE WHEN a.outcome NOT IN ('interrupted', 'unsent') AND a.total_us > 0
