@@ -36,8 +36,8 @@ func TestIdleCostsNothingButTheTick(t *testing.T) {
 		pass(3)
 		return int64(ticks() - first + 1), postgres.Load() - asked[0], redis.Load() - asked[1]
 	}
-	// In each tick: what there is to do, and how much is under way.
-	const ofPostgres, ofRedis = 2, 1
+	// In each tick: whether the connection is still there, what there is to do, and how much is under way.
+	const ofPostgres, ofRedis = 3, 1
 	passed, inPostgres, inRedis := quiet()
 	if inPostgres > passed*ofPostgres { // an hour has ended, and is made of its parts: once
 		passed, inPostgres, inRedis = quiet()
