@@ -13,7 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/homing-hooks/homing/pkg/brokersign"
 	"github.com/homing-hooks/homing/pkg/client"
+	"github.com/homing-hooks/homing/pkg/config"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
@@ -33,7 +35,7 @@ func newAPIKey() (key string, hash [32]byte) {
 func keyCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Short: "Manage API keys"}
 	create, all, get, revoke := keyCreate(a), keyList(a), keyGet(a), keyRevoke(a)
-	cmd.AddCommand(create, keyPortal(a), all, get, revoke)
+	cmd.AddCommand(create, keyPortal(a), keyBroker(a), all, get, revoke)
 	a.operatorFlag("make it an operator's, who may act for every tenant", create)
 	a.operatorFlag("of operators, not of a tenant", all, get, revoke)
 	return cmd
@@ -277,4 +279,38 @@ func (s *serving) firstKeys(ctx context.Context, dir store.Directory) error {
 		}
 	}
 	return nil
+}
+
+// brokerKey is what key broker prints.
+type brokerKey struct {
+	Tenant string `json:"tenant" yaml:"tenant"`
+	Key    string `json:"key" yaml:"key"`
+}
+
+func keyBroker(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "broker --tenant TENANT",
+		Short: "Derive the key with which a tenant's producers sign what they send through a broker",
+		Long: `Derives the key with which the producers of a tenant sign events that they send through a broker, from the first of
+HOMING_BROKER_SIGNING_KEYS, and asks no server. It is the same each time. Producers in Go sign with the package brokersign.`,
+		Args:    cobra.NoArgs,
+		Example: "  HOMING_BROKER_SIGNING_KEYS=a:$(cat secret) homing key broker --tenant acme",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			keys, err := config.ParseKeys(a.env("HOMING_BROKER_SIGNING_KEYS"))
+			if err != nil {
+				return usage("HOMING_BROKER_SIGNING_KEYS " + err.Error())
+			}
+			if len(keys) == 0 {
+				return usage("HOMING_BROKER_SIGNING_KEYS is not set: it is what keys are derived from")
+			}
+			if a.tenant == "" {
+				return usage("--tenant: name the tenant whose producers get the key")
+			}
+			made := brokerKey{a.tenant, brokersign.DeriveKey(keys[0].Reveal(), a.tenant).Reveal()}
+			return a.print(cmd, made, func(w io.Writer) error {
+				_, err := fmt.Fprintln(w, made.Key)
+				return err
+			})
+		},
+	}
 }

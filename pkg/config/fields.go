@@ -91,6 +91,15 @@ type Ingest struct {
 	MaxPayload Bytes `env:"HOMING_MAX_PAYLOAD" envDefault:"1MiB"`
 	// The tenants that events from the broker may name, in their extension `tenant`. Not set: all of them.
 	BrokerTenants List `env:"HOMING_BROKER_TENANTS"`
+	// Whether events from the broker must carry a signature of their producer, in their extension `homingsignature`, before
+	// they are taken for the tenant that they name: off (none is looked at), check (one that is wrong is refused, and none
+	// is not: while producers begin to sign) or require. What is refused is kept with the rejected events of operators. The
+	// same for ingest and retry, which takes events again.
+	BrokerSignatures Signatures `env:"HOMING_BROKER_SIGNATURES" envDefault:"off"`
+	// The secrets from which the producers' keys are derived, one key for each tenant (`homing key broker --tenant acme`), as
+	// id:base64 of 32 random bytes, separated by commas. The first one makes keys, all of them are accepted: to rotate, put
+	// a new one first, hand out its keys, and remove the old one.
+	BrokerSigningKeys Keys `env:"HOMING_BROKER_SIGNING_KEYS"`
 	// For how long an event with the source and id of an earlier one is a duplicate, which is answered and not stored.
 	DedupeWindow time.Duration `env:"HOMING_DEDUPE_WINDOW" envDefault:"24h"`
 	// How many events that cannot be accepted are kept, per tenant and day; the rest is only counted. 0 keeps none.
@@ -235,6 +244,12 @@ type Security struct {
 	// How long an endpoint's old secret goes on signing, beside the new one, after a rotation that names no time of its
 	// own.
 	SecretOverlap time.Duration `env:"HOMING_SECRET_OVERLAP" envDefault:"24h"`
+	// How many requests a minute without a valid API key one process answers to one address (of IPv6: one /64), for ingest
+	// and manage; beyond it the answer is 429. Keys that are good go on from there. 0 means that there is no bound.
+	WrongKeysPerMinute int `env:"HOMING_WRONG_KEYS_PER_MINUTE" envDefault:"60"`
+	// The proxies, as prefixes or addresses, whose X-Forwarded-For says for which address they ask; from any other it is
+	// not believed, and behind a proxy that is not named all clients have its address.
+	TrustedProxies Prefixes `env:"HOMING_TRUSTED_PROXIES"`
 }
 
 // Knative holds what the platform tells its services. Nobody sets these by hand.

@@ -172,6 +172,8 @@ func (c *Config) checkIngest(k *checks) {
 	k.that(c.Services.RabbitMQURL.IsZero() || i.MaxPayload <= MaxParked, "HOMING_MAX_PAYLOAD",
 		"is %d; it may be %d at most together with RABBITMQ_URL: what is larger could not be parked there while Postgres "+
 			"is away", i.MaxPayload, MaxParked)
+	k.that(i.BrokerSignatures == SignaturesOff || i.BrokerSignatures == "" || len(i.BrokerSigningKeys) > 0,
+		"HOMING_BROKER_SIGNING_KEYS", "is not set; HOMING_BROKER_SIGNATURES=%s needs it", i.BrokerSignatures)
 	k.span("HOMING_DEDUPE_WINDOW", i.DedupeWindow, time.Minute, 10*year)
 	k.within("HOMING_REJECTED_PER_DAY", i.RejectedPerDay, 0, 1_000_000)
 	k.within("HOMING_ACCEPT_GROUP_ITEMS", i.GroupItems, 1, 10_000)
@@ -247,5 +249,6 @@ func (c *Config) checkRetry(k *checks) {
 	k.that(r.HousekeepEvery >= r.Tick && r.HousekeepEvery <= day, "HOMING_HOUSEKEEP_EVERY",
 		"is %v; it must be HOMING_TICK (%v) to 24h", r.HousekeepEvery, r.Tick)
 	k.within("HOMING_API_REQUESTS_PER_MINUTE", c.Manage.RequestsPerMinute, 0, 1_000_000)
+	k.within("HOMING_WRONG_KEYS_PER_MINUTE", c.Security.WrongKeysPerMinute, 0, 1_000_000)
 	k.span("HOMING_SECRET_OVERLAP", c.Security.SecretOverlap, 0, year)
 }

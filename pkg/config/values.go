@@ -40,6 +40,21 @@ func (f *Face) UnmarshalText(b []byte) error {
 	return oneOf(f, b, FacePublic, FaceBroker, FaceBoth)
 }
 
+// Signatures is whether brokered events must be signed.
+type Signatures string
+
+// The policies for signatures.
+const (
+	SignaturesOff     Signatures = "off"
+	SignaturesCheck   Signatures = "check"
+	SignaturesRequire Signatures = "require"
+)
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *Signatures) UnmarshalText(b []byte) error {
+	return oneOf(s, b, SignaturesOff, SignaturesCheck, SignaturesRequire)
+}
+
 // Handshake is whether endpoints are asked for consent.
 type Handshake string
 

@@ -1,6 +1,8 @@
 package acceptance_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/homing-hooks/homing/pkg/brokersign"
 	"github.com/homing-hooks/homing/pkg/config"
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
@@ -244,4 +247,43 @@ func TestBrokeredEvents(t *testing.T) {
 	}
 	wait(t, patience, "the event of no tenant is kept", rejected("tenant"))
 	wait(t, patience, "the message that is no event is kept", rejected("undecodable"))
+}
+
+// TestSignedBrokeredEvents: where the broker's events must be signed, what a producer signs with its tenant's key is
+// delivered after it went through RabbitMQ, with no signature on it, and what names a tenant without its key is kept
+// with the reason, and asked for no more.
+func TestSignedBrokeredEvents(t *testing.T) {
+	t.Parallel()
+	secret := bytes.Repeat([]byte{7}, 32)
+	h := install(t, allServices, "HOMING_BROKER_SIGNATURES=require",
+		"HOMING_BROKER_SIGNING_KEYS=b:"+base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{8}, 32))+
+			",a:"+base64.StdEncoding.EncodeToString(secret))
+	to := h.subscribe("all", nil)
+	ingest := h.start()
+	p, broker := h.producer(ingest), h.broker()
+	good, bad := orders("signed", 3), orders("unsigned", 3)
+	for _, e := range good {
+		ce := e.brokered(t, h.tenant)
+		require.NoError(t, brokersign.DeriveKey(secret, h.tenant).Sign(&ce, h.tenant))
+		require.NoError(t, broker.Publish(t.Context(), "events", ce))
+	}
+	p.took(good...)
+	for i, e := range bad {
+		ce := e.brokered(t, h.tenant)
+		switch i {
+		case 1:
+			require.NoError(t, brokersign.DeriveKey(secret, "another").Sign(&ce, h.tenant))
+		case 2:
+			require.NoError(t, brokersign.DeriveKey(secret, h.tenant).Sign(&ce, h.tenant))
+			ce.SetSubject("another")
+		}
+		require.NoError(t, broker.Publish(t.Context(), "events", ce))
+	}
+	require.Equal(t, balance{Expected: 3}, h.settle(p))
+	wait(t, patience, "what is not signed is kept", func() bool {
+		return h.count("SELECT count(*) FROM rejected_events WHERE tenant = '' AND reason = 'signature'") == 3
+	})
+	for _, post := range h.receiver.all(to) {
+		require.Empty(t, post.header.Get("ce-"+brokersign.Attribute))
+	}
 }

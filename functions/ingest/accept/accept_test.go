@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/homing-hooks/homing/functions/ingest/accept"
+	"github.com/homing-hooks/homing/pkg/brokersign"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/store/memory"
 	"github.com/homing-hooks/homing/pkg/webhook"
@@ -260,21 +261,19 @@ func TestPublicFace(t *testing.T) {
 		}, 10*time.Second, time.Millisecond)
 	})
 
-	t.Run("AKeyNeedsTheScopeAndATenant", func(t *testing.T) {
+	t.Run("AKeyNeedsTheScope", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		b.endpoint(t)
-		all := append(webhook.TenantScopes(), webhook.ScopeAdmin)
 		for name, c := range map[string]struct {
 			tenant string
 			scopes []webhook.Scope
 			want   int
-		}{
+		}{ // what an operator's key needs is in TestAnOperatorSendsForATenantByName
 			"admin":        {"acme", []webhook.Scope{webhook.ScopeAdmin}, http.StatusAccepted},
 			"its scope":    {"acme", []webhook.Scope{webhook.ScopeEventsWrite}, http.StatusAccepted},
 			"other scopes": {"acme", webhook.TenantScopes()[1:], http.StatusForbidden},
 			"none":         {"acme", []webhook.Scope{}, http.StatusForbidden},
-			"operator":     {"", all, http.StatusForbidden},
 		} {
 			key := "hmk_" + strings.ReplaceAll(name, " ", "")
 			require.NoError(t, b.store.CreateKey(t.Context(), store.APIKey{
@@ -441,6 +440,9 @@ func post(f *accept.BrokerFace, r *http.Request) int {
 	return w.Code
 }
 
+// changed changes an event that is signed.
+func changed(e *event.Event) { e.SetSubject("another") }
+
 func TestBrokerFace(t *testing.T) {
 	t.Parallel()
 
@@ -468,6 +470,64 @@ func TestBrokerFace(t *testing.T) {
 		require.NoError(t, face(b, nil).TakeEvent(t.Context(), e))
 		require.Equal(t, http.StatusAccepted, post(face(b, nil), request(`{}`, "ce-tenant", "acme")))
 		require.Len(t, b.deliveries(t), 1, "by way of both it is a duplicate")
+	})
+
+	t.Run("WhereEventsMustBeSignedOthersAreNobodys", func(t *testing.T) {
+		t.Parallel()
+		secret, older := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+		both := [][]byte{secret, older}
+		for name, c := range map[string]struct {
+			policy accept.Signatures
+			key    brokersign.Key
+			change func(e *event.Event)
+			taken  bool
+		}{
+			"Signed":                {accept.Signatures{true, true, both}, brokersign.DeriveKey(secret, "acme"), nil, true},
+			"SignedBeforeARotation": {accept.Signatures{true, true, both}, brokersign.DeriveKey(older, "acme"), nil, true},
+			"SignedByAForgottenKey": {accept.Signatures{true, true, both[:1]}, brokersign.DeriveKey(older, "acme"), nil, false},
+			"SignedByAnother":       {accept.Signatures{true, true, both}, brokersign.DeriveKey(secret, "evil"), nil, false},
+			"SignedOtherwise":       {accept.Signatures{true, true, both}, brokersign.DeriveKey(secret, "acme"), changed, false},
+			"Unsigned":              {accept.Signatures{true, true, both}, brokersign.Key{}, nil, false},
+			"UnsignedIfChecked":     {accept.Signatures{true, false, both}, brokersign.Key{}, nil, true},
+			"WrongIfChecked":        {accept.Signatures{true, false, both}, brokersign.DeriveKey(secret, "evil"), nil, false},
+			"NotTextIfChecked": {accept.Signatures{true, false, both}, brokersign.Key{}, func(e *event.Event) {
+				e.SetExtension(brokersign.Attribute, 7)
+			}, false},
+			"WrongIfOff": {accept.Signatures{}, brokersign.DeriveKey(secret, "evil"), nil, true},
+		} {
+			b := setup(t)
+			b.endpoint(t)
+			e := event.New()
+			e.SetID("1")
+			e.SetSource("/s")
+			e.SetType("t")
+			e.SetExtension("tenant", "acme")
+			require.NoError(t, e.SetData("application/json", map[string]int{"n": 1}))
+			if c.key != (brokersign.Key{}) {
+				require.NoError(t, c.key.Sign(&e, "acme"))
+			}
+			if c.change != nil {
+				c.change(&e)
+			}
+			signed := accept.NewBrokerFace(accept.BrokerConfig{
+				Accepter: b.accepter, MaxBytes: 2048, Tracer: noop.NewTracerProvider().Tracer(""), Signatures: c.policy,
+			})
+			require.NoError(t, signed.TakeEvent(t.Context(), e))
+			kept, err := b.store.RejectedEvents(t.Context(), "", 10)
+			require.NoError(t, err)
+			if !c.taken {
+				require.Empty(t, b.deliveries(t), name)
+				require.Len(t, kept, 1, name)
+				require.Equal(t, "signature", kept[0].Reason, name)
+				continue
+			}
+			require.Empty(t, kept, name)
+			d := b.deliveries(t)
+			require.Len(t, d, 1, name)
+			view, err := b.store.Delivery(t.Context(), "acme", d[0].ID)
+			require.NoError(t, err)
+			require.NotContains(t, view.Event.Extensions, brokersign.Attribute, name)
+		}
 	})
 
 	for name, tc := range map[string]struct {

@@ -14,13 +14,15 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/homing-hooks/homing/pkg/brokersign"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/telemetry"
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// TenantAttribute is the extension that says whose event a brokered event is. It is not sent on to endpoints.
-const TenantAttribute = "tenant"
+// TenantAttribute is the extension that says whose event a brokered event is. Neither it nor its signature is sent on to
+// endpoints.
+const TenantAttribute = brokersign.TenantAttribute
 
 // The reasons for which a brokered event is rejected: it is stored as such, and answered 2xx, for the broker would
 // throw it away on a 4xx and repeat it on a 5xx.
@@ -29,6 +31,7 @@ const (
 	rejectInvalid     = "invalid"
 	rejectSchema      = "schema"
 	rejectTenant      = "tenant"
+	rejectSignature   = "signature"
 	rejectTooLarge    = "too_large"
 )
 
@@ -49,8 +52,33 @@ type BrokerFace struct {
 	parker   Parker // nil: nowhere to park
 	maxBytes int64
 	tenants  []string
+	signed   Signatures
 	tracer   trace.Tracer
 	ids      webhook.IDSource
+}
+
+// Signatures says what an event's signature is worth (package brokersign).
+type Signatures struct {
+	// Check refuses events whose signature is wrong; Require those without one as well.
+	Check, Require bool
+	// Secrets are those that the tenants' keys are derived from, any of which may have been used.
+	Secrets [][]byte
+}
+
+// allow reports whether an event may be the tenant's that it names. Errors: those of brokersign.
+func (s *Signatures) allow(e *webhook.Event, tenant string) error {
+	if !s.Check {
+		return nil
+	}
+	signature, _ := e.Extensions[brokersign.Attribute].(string)
+	err := brokersign.Verify(s.Secrets, brokersign.Parts{
+		ID: e.CEID, Source: e.Source, Type: e.Type, Subject: e.Subject, Time: e.Time, Tenant: tenant, Data: e.Data,
+	}, signature)
+	_, there := e.Extensions[brokersign.Attribute]
+	if errors.Is(err, brokersign.ErrMissing) && !there && !s.Require {
+		return nil
+	}
+	return err
 }
 
 // BrokerConfig is what a BrokerFace is made of.
@@ -62,13 +90,16 @@ type BrokerConfig struct {
 	MaxBytes int64
 	// Tenants are those that the broker may speak for; none means all.
 	Tenants []string
-	Tracer  trace.Tracer
+	// Signatures says whether events must be signed; the zero value: they need not be.
+	Signatures Signatures
+	Tracer     trace.Tracer
 }
 
 // NewBrokerFace makes a BrokerFace.
 func NewBrokerFace(c BrokerConfig) *BrokerFace {
 	return &BrokerFace{
-		accepter: c.Accepter, parker: c.Parker, maxBytes: c.MaxBytes, tenants: c.Tenants, tracer: c.Tracer,
+		accepter: c.Accepter, parker: c.Parker, maxBytes: c.MaxBytes, tenants: c.Tenants,
+		signed: c.Signatures, tracer: c.Tracer,
 	}
 }
 
@@ -195,7 +226,11 @@ func (f *BrokerFace) judge(ctx context.Context, e webhook.Event, decoded error) 
 	if !f.speaksFor(tenant) {
 		return Receipt{}, &refusal{"", rejectTenant, errTenant}, nil
 	}
+	if err := f.signed.allow(&e, tenant); err != nil {
+		return Receipt{}, &refusal{"", rejectSignature, err}, nil // nobody's: a stranger fills no tenant's list
+	}
 	delete(e.Extensions, TenantAttribute)
+	delete(e.Extensions, brokersign.Attribute)
 	e.Tenant = tenant
 	ctx, span := telemetry.StartSpan(telemetry.ContextWithTrace(ctx, e.Trace), f.tracer, "homing.ingest.accept",
 		trace.SpanKindConsumer)
@@ -228,9 +263,10 @@ func (f *BrokerFace) speaksFor(tenant string) bool {
 	return tenant != "" && (len(f.tenants) == 0 || slices.Contains(f.tenants, tenant))
 }
 
-// rejectLarge keeps what is too large, without its body, for the tenant that it names if that is one.
+// rejectLarge keeps what is too large, without its body, for the tenant that it names if that is one: where events must
+// be signed, for nobody, since the signature cannot be checked without all of the body.
 func (f *BrokerFace) rejectLarge(ctx context.Context, tenant string, header map[string]string, cause error) error {
-	if f.speaksFor(tenant) {
+	if f.speaksFor(tenant) && !f.signed.Require {
 		_, err := f.accepter.directory.of(ctx, tenant, 0)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err

@@ -31,7 +31,7 @@ func TestKeysAreAskedForAgainInTime(t *testing.T) {
 	k := &keys{store: known, now: func() time.Time { return now }, known: make(map[[32]byte]knownKey)}
 	for minute, want := range []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2} {
 		now = time.Unix(int64(minute)*60, 0)
-		key, err := k.authenticate(t.Context(), "Bearer x", 0)
+		key, err := k.authenticate(t.Context(), credentials{key: sha256.Sum256([]byte("x"))}, 0)
 		require.NoError(t, err)
 		require.Equal(t, sha256.Sum256([]byte("x")), key.Hash)
 		require.Equal(t, want, known.asked, "minute %d", minute)

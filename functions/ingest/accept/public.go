@@ -35,7 +35,9 @@ type PublicConfig struct {
 	// MaxRequests bounds the requests that are taken at once, of which those of one tenant may be half; default 2000.
 	// Beyond it the answer is 429.
 	MaxRequests int
-	Tracer      trace.Tracer
+	// Strangers bounds requests without a valid API key; default: no bound.
+	Strangers *server.Strangers
+	Tracer    trace.Tracer
 }
 
 // PublicFace takes events from producers: POST /v1/events with an API key, one event in binary or structured mode, or a
@@ -51,6 +53,9 @@ type PublicFace struct {
 func NewPublicFace(c PublicConfig) *PublicFace {
 	c.MaxBatch = cmp.Or(c.MaxBatch, 1000)
 	c.MaxRequests = cmp.Or(c.MaxRequests, 2000)
+	if c.Strangers == nil {
+		c.Strangers = server.NewStrangers(0, nil, c.Accepter.cfg.Now)
+	}
 	return &PublicFace{
 		cfg: c, places: newPlaces(c.MaxRequests),
 		keys: &keys{store: c.Store, now: c.Accepter.cfg.Now, known: make(map[[32]byte]knownKey)},
@@ -92,8 +97,8 @@ func (f *PublicFace) take(w http.ResponseWriter, r *http.Request) (receipts []Re
 		return nil, false, errBusy
 	}
 	defer f.places.leave()
-	authorization := r.Header.Get("Authorization")
-	key, err := f.keys.authenticate(ctx, authorization, 0)
+	sender := credentialsOf(r)
+	key, err := f.authenticate(w, r, sender)
 	if err != nil {
 		return nil, false, err
 	}
@@ -123,10 +128,38 @@ func (f *PublicFace) take(w http.ResponseWriter, r *http.Request) (receipts []Re
 		return nil, batch, err
 	}
 	receipts, err = f.cfg.Accepter.Accept(ctx, events, func(ctx context.Context, version int64) error {
-		_, err := f.keys.authenticate(ctx, authorization, version)
+		_, err := f.keys.authenticate(ctx, sender, version)
 		return err
 	})
 	return receipts, batch, err
+}
+
+// authenticate is that of keys, within the bounds for those who have no good key.
+func (f *PublicFace) authenticate(w http.ResponseWriter, r *http.Request, c credentials) (store.APIKey, error) {
+	strangers := f.cfg.Strangers
+	done, retry, ok := strangers.Admit(r, c.key)
+	if !ok {
+		return store.APIKey{}, &wrongKeysError{retry}
+	}
+	defer done()
+	key, err := f.keys.authenticate(r.Context(), c, 0)
+	switch {
+	case errors.Is(err, ErrUnauthorized):
+		if retry, ok := strangers.Wrong(r, c.key, w.Header()); !ok {
+			err = &wrongKeysError{retry}
+		}
+	case err == nil:
+		strangers.Good(c.key)
+	}
+	return key, err
+}
+
+// wrongKeysError says that an address has sent too many requests without a good key, and when the next may come.
+type wrongKeysError struct{ retry time.Duration }
+
+// Error implements error.
+func (*wrongKeysError) Error() string {
+	return "too many requests without a valid API key came from this address"
 }
 
 // prepare validates events and makes them the tenant's. All that is wrong is said at once.
@@ -149,6 +182,15 @@ const maxFaultsNamed = 20
 
 // problemOf says what a producer can do about an error.
 func problemOf(err error) server.Problem {
+	if wrong, ok := errors.AsType[*wrongKeysError](err); ok {
+		return server.Problem{Kind: server.KindTooMany, Detail: wrong.Error(), RetryAfter: wrong.retry}
+	}
+	if errors.Is(err, errNameTenant) {
+		detail := strings.TrimPrefix(err.Error(), "accept: ")
+		return server.Problem{Kind: server.KindInvalid, Detail: detail, Faults: []server.Fault{{
+			Field: TenantHeader, Detail: "name the tenant that the operator's key sends for",
+		}}}
+	}
 	for _, row := range []struct {
 		is   error
 		kind server.Kind
@@ -170,7 +212,7 @@ func problemOf(err error) server.Problem {
 		}
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		return server.Problem{Kind: server.KindForbidden, Detail: "the key's tenant does not exist any more"}
+		return server.Problem{Kind: server.KindForbidden, Detail: "the tenant does not exist, or not any more"}
 	}
 	return server.Problem{Kind: server.KindUnavailable, RetryAfter: retryAfter,
 		Detail: "the event is not stored: send it again; it will not be taken twice"}

@@ -36,6 +36,8 @@ type Host struct {
 	// parking and accepts are made once for the functions that share them; parking is nil where there is none.
 	parking *parking.Parking
 	accepts *accept.Accepter
+	// strangers are those of all functions that authenticate.
+	strangers *server.Strangers
 	// undecodable, set before anything starts, takes what came from RabbitMQ and is no event; nil where nobody does.
 	undecodable func(ctx context.Context, u bus.Undecodable) error
 
@@ -110,6 +112,15 @@ func (h *Host) listen() {
 		Addr: address, Setting: setting, Handler: h.handler(), Ready: h.ready, Metrics: h.tel.MetricsHandler(),
 		MetricsAddr: h.cfg.MetricsAddress(), DrainDelay: h.cfg.Server.DrainDelay, Logger: h.log,
 	})
+}
+
+// strangersOnce returns what bounds requests without a key, the same for all functions of the process.
+func (h *Host) strangersOnce() *server.Strangers {
+	if h.strangers == nil {
+		c := &h.cfg.Security
+		h.strangers = server.NewStrangers(c.WrongKeysPerMinute, c.TrustedProxies, h.clock.Now)
+	}
+	return h.strangers
 }
 
 // ready says whether the process can do its work. That the store is away is no reason: ingest parks and says so,

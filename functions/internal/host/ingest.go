@@ -22,6 +22,7 @@ func Ingest(h *Host) error {
 	if face := h.cfg.Ingest.Face; face != config.FaceBroker {
 		h.routes[accept.EventsPath] = accept.NewPublicFace(accept.PublicConfig{
 			Accepter: accepter, Store: h.store, MaxBytes: int64(h.cfg.Ingest.MaxPayload), Tracer: h.tel.Tracer(),
+			Strangers: h.strangersOnce(),
 		})
 		if face == config.FacePublic {
 			return nil
@@ -62,12 +63,23 @@ func (h *Host) accepter() (*accept.Accepter, error) {
 func (h *Host) brokerFace(a *accept.Accepter) *accept.BrokerFace {
 	c := accept.BrokerConfig{
 		Accepter: a, MaxBytes: int64(h.cfg.Ingest.MaxPayload), Tenants: h.cfg.Ingest.BrokerTenants,
-		Tracer: h.tel.Tracer(),
+		Tracer: h.tel.Tracer(), Signatures: signatures(&h.cfg.Ingest),
 	}
 	if h.parking != nil {
 		c.Parker = parker{h.parking}
 	}
 	return accept.NewBrokerFace(c)
+}
+
+// signatures says what the signatures of brokered events are worth.
+func signatures(c *config.Ingest) accept.Signatures {
+	s := accept.Signatures{
+		Check: c.BrokerSignatures != config.SignaturesOff, Require: c.BrokerSignatures == config.SignaturesRequire,
+	}
+	for _, key := range c.BrokerSigningKeys {
+		s.Secrets = append(s.Secrets, key.Reveal())
+	}
+	return s
 }
 
 // parker parks what accept could not store.

@@ -30,7 +30,8 @@ func Manage(h *Host) error {
 		Now:       h.clock.Now,
 		Handshake: handshake, AskConsent: policy != config.HandshakeOff, NeedConsent: policy == config.HandshakeRequired,
 		CheckURL:      func(raw string) error { return checkURL(h.cfg, guard, raw) },
-		SecretOverlap: h.cfg.Security.SecretOverlap, PerMinute: h.cfg.Manage.RequestsPerMinute, Log: h.log,
+		SecretOverlap: h.cfg.Security.SecretOverlap, PerMinute: h.cfg.Manage.RequestsPerMinute,
+		Strangers: h.strangersOnce(), Log: h.log,
 		Metrics: api.NewMetrics(h.tel.Registry()),
 	})
 	return nil

@@ -38,7 +38,7 @@ type Config struct {
 	// what they are told.
 	Hint         func(due ...wire.Due)
 	HintEndpoint func(endpoints ...wire.Endpoint)
-	// HintJobs says that a job has begun; likewise.
+	// HintJobs says that a job has begun, or that rejected events wait to be taken again; likewise.
 	HintJobs func()
 	// CheckURL refuses URLs that could never be delivered to; its error is for whoever registers one.
 	CheckURL func(raw string) error
@@ -55,6 +55,8 @@ type Config struct {
 	SecretOverlap time.Duration
 	// PerMinute is how many requests a minute an API key may make; 0 means no bound.
 	PerMinute int
+	// Strangers bounds requests without a valid API key; default: no bound.
+	Strangers *server.Strangers
 	Log       *slog.Logger
 	Metrics   *Metrics
 }
@@ -65,14 +67,17 @@ type API struct {
 	ids       webhook.IDSource
 	mux       *http.ServeMux
 	huma      huma.API
-	limit     *limiter
+	limit     *server.Limiter
 	reference []byte
 }
 
 // New makes the API.
 func New(cfg Config) *API {
 	useProblems()
-	a := &API{cfg: cfg, mux: http.NewServeMux(), limit: newLimiter(cfg.PerMinute, cfg.Now)}
+	if cfg.Strangers == nil {
+		cfg.Strangers = server.NewStrangers(0, nil, cfg.Now)
+	}
+	a := &API{cfg: cfg, mux: http.NewServeMux(), limit: server.NewLimiter(cfg.PerMinute, cfg.Now)}
 	a.huma = humago.New(a.mux, description())
 	a.huma.UseMiddleware(a.measure, a.authenticate)
 	a.registerTenants()

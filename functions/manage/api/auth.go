@@ -64,16 +64,29 @@ func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	o := ctx.Operation().Metadata[metadata].(operation)
 	if o.public {
-		if retry, ok := a.limit.take(visitor(r.RemoteAddr), w.Header()); !ok {
+		if retry, ok := a.limit.Take(a.cfg.Strangers.Visitor(r), w.Header()); !ok {
 			_ = server.WriteError(w, a.tooMany(retry))
 			return
 		}
 		next(ctx)
 		return
 	}
-	c, err := a.identify(ctx.Context(), ctx.Header("Authorization"), ctx.Header(TenantHeader), o)
+	hash := keyHash(ctx.Header("Authorization"))
+	done, retry, ok := a.cfg.Strangers.Admit(r, hash)
+	if !ok {
+		_ = server.WriteError(w, tooManyWrong(retry))
+		return
+	}
+	c, err := a.identify(ctx.Context(), hash, ctx.Header(TenantHeader), o)
+	done()
+	if errors.Is(err, server.ErrUnauthenticated) {
+		if retry, ok := a.cfg.Strangers.Wrong(r, hash, w.Header()); !ok {
+			err = tooManyWrong(retry)
+		}
+	}
 	if c != nil {
-		retry, ok := a.limit.take(c.key.ID, w.Header())
+		a.cfg.Strangers.Good(hash)
+		retry, ok := a.limit.Take(c.key.ID, w.Header())
 		if !ok && err == nil {
 			err = a.tooMany(retry)
 		}
@@ -94,19 +107,34 @@ func (a *API) tooMany(retry time.Duration) error {
 	})
 }
 
+// tooManyWrong says that too many requests without a good key came from an address.
+func tooManyWrong(retry time.Duration) error {
+	return server.Explain(server.ErrTooMany, server.Problem{
+		Detail: "too many requests without a valid API key came from this address", RetryAfter: retry,
+	})
+}
+
+// keyHash returns the hash of the API key in an Authorization header; zero when there is none.
+func keyHash(authorization string) (hash [32]byte) {
+	kind, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(kind, "Bearer") || token == "" {
+		return hash
+	}
+	return sha256.Sum256([]byte(token))
+}
+
 func pathOf(ctx huma.Context) string {
 	u := ctx.URL()
 	return u.EscapedPath()
 }
 
-// identify returns who makes a request to a route, also together with an error when the key is known. Errors:
+// identify returns who makes a request to a route by the hash of the API key, also together with an error when the key is known. Errors:
 // server.ErrUnauthenticated, server.ErrForbidden, store.ErrNotFound (of the tenant), store.ErrUnavailable.
-func (a *API) identify(ctx context.Context, authorization, tenant string, o operation) (*caller, error) {
-	kind, token, _ := strings.Cut(authorization, " ")
-	if !strings.EqualFold(kind, "Bearer") || token == "" {
+func (a *API) identify(ctx context.Context, hash [32]byte, tenant string, o operation) (*caller, error) {
+	if hash == ([32]byte{}) {
 		return nil, because(server.ErrUnauthenticated, "send an API key: \"Authorization: Bearer <key>\"")
 	}
-	key, err := a.cfg.Store.Authenticate(ctx, sha256.Sum256([]byte(token)))
+	key, err := a.cfg.Store.Authenticate(ctx, hash)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, because(server.ErrUnauthenticated, "the API key is unknown, expired or revoked")
 	}

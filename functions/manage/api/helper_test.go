@@ -100,6 +100,13 @@ func setup(t *testing.T, change ...func(*api.Config)) *bundle {
 	return b
 }
 
+// jobsHinted returns how often retry was told that there is work by hand.
+func (b *bundle) jobsHinted() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.jobs
+}
+
 // checkURL stands for the policy of a deployment.
 func checkURL(raw string) error {
 	if !strings.HasPrefix(raw, "https://") || strings.Contains(raw, "//10.") {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/homing-hooks/homing/functions/manage/api"
+	"github.com/homing-hooks/homing/pkg/server"
 )
 
 func TestKeys(t *testing.T) {
@@ -61,6 +62,32 @@ func TestRequestsAreLimited(t *testing.T) {
 	require.Equal(t, http.StatusOK, b.operate("GET", "/v1/tenants", nil).status, "another key has its own share")
 	now = now.Add(40 * time.Second)
 	b.ok("GET", "/v1/endpoints", nil)
+}
+
+// TestWrongKeysAreLimited: beyond a bound an address is answered 429 to wrong and missing keys, while good keys from the
+// same address go on, and are counted by themselves.
+func TestWrongKeysAreLimited(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 20, 0, time.UTC)
+	b := setup(t, func(c *api.Config) {
+		c.Strangers = server.NewStrangers(3, nil, func() time.Time { return now })
+	})
+	wrong := func(header string) answer {
+		return b.do(call{method: "GET", path: "/v1/endpoints", key: "none", header: map[string]string{"Authorization": header}})
+	}
+	for left, header := range []string{"Bearer wrong", "", "Basic x"} {
+		got := wrong(header)
+		got.refused(http.StatusUnauthorized, "unauthenticated", "")
+		require.Equal(t, string(rune('2'-left)), got.header.Get("RateLimit-Remaining"))
+	}
+	for _, header := range []string{"", "Bearer wrong"} {
+		over := wrong(header)
+		over.refused(http.StatusTooManyRequests, "too-many-requests", "")
+		require.Equal(t, "40", over.header.Get("Retry-After"))
+	}
+	require.Equal(t, "100000", b.ok("GET", "/v1/endpoints", nil).header.Get("RateLimit-Limit"), "a good key")
+	now = now.Add(40 * time.Second)
+	wrong("").refused(http.StatusUnauthorized, "unauthenticated", "")
 }
 
 func TestMistakesInRequestsAreProblems(t *testing.T) {

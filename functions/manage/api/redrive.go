@@ -21,7 +21,7 @@ type Redriving struct {
 
 func (a *API) registerRedrive() {
 	const tag = "Rejected events"
-	const how = " It is done within a tick of the function retry, also after a restart."
+	const how = " It is done at once, or at the latest with the next tick of the function retry, also after a restart."
 	register(a, operation{
 		id: "redriveRejectedEvent", method: http.MethodPost, path: "/v1/rejected-events/{rejected}/redrive", tag: tag,
 		scope: webhook.ScopeDeliveriesWrite, realm: realmAny, status: http.StatusAccepted,
@@ -45,6 +45,7 @@ func (a *API) redriveRejected(ctx context.Context, in *struct{ RejectedPath }) (
 	if err := a.cfg.Store.Redrive(noted, callerOf(ctx).tenant, in.ID); err != nil {
 		return nil, explainConflict(err, "it has become an event already, or not all that came is kept")
 	}
+	a.cfg.HintJobs()
 	return a.getRejected(ctx, in)
 }
 
@@ -65,5 +66,8 @@ func (a *API) redriveMany(ctx context.Context, in *struct {
 		return nil, err
 	}
 	n, err := a.cfg.Store.RedriveAll(noted, callerOf(ctx).tenant, order.Reason, order.Limit)
+	if n > 0 {
+		a.cfg.HintJobs()
+	}
 	return &struct{ Body Redriving }{Redriving{Count: n}}, err
 }

@@ -160,7 +160,9 @@ func TestRedriveRejected(t *testing.T) {
 	path := func(id webhook.ID) string { return "/v1/rejected-events/" + id.String() }
 	require.Contains(t, b.ok("POST", path(first)+"/redrive", nil).body, "redrive_at")
 	b.do(call{method: "POST", path: path(cut) + "/redrive"}).refused(http.StatusConflict, "conflict", "")
+	require.Equal(t, 1, b.jobsHinted(), "retry is told at once; of what cannot be taken again it is not")
 	require.EqualValues(t, 1, b.ok("POST", "/v1/rejected-events/redrive", nil).body["count"])
+	require.Equal(t, 2, b.jobsHinted())
 	retry := b.owner()
 	waiting, err := retry.Redrives(t.Context(), 10)
 	require.NoError(t, err)
@@ -173,6 +175,7 @@ func TestRedriveRejected(t *testing.T) {
 	require.Equal(t, "invalid", b.ok("GET", path(second), nil).str("reason"))
 	none := b.ok("POST", "/v1/rejected-events/redrive", map[string]any{"reason": "schema"})
 	require.EqualValues(t, 0, none.body["count"])
+	require.Equal(t, 2, b.jobsHinted())
 	require.Len(t, b.ok("GET", "/v1/audit-log?target="+first.String(), nil).list(), 1)
 }
 

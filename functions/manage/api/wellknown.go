@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
-	"net"
 	"net/http"
 
 	"github.com/homing-hooks/homing/pkg/webhook"
@@ -72,15 +71,4 @@ func showJWK(key ed25519.PublicKey) JWK {
 		KeyType: "OKP", Curve: "Ed25519", KeyID: base64.RawURLEncoding.EncodeToString(thumbprint[:]), Use: "sig",
 		Algorithm: "EdDSA", X: x,
 	}
-}
-
-// visitor is what the requests of somebody without a key are counted by: the address that they come from, which behind
-// a proxy is the proxy's, and everybody's.
-func visitor(address string) webhook.ID {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		host = address
-	}
-	sum := sha256.Sum256([]byte(host))
-	return webhook.ID(sum[:16])
 }

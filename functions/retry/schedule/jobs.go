@@ -39,9 +39,13 @@ func (j *jobs) look() {
 	}
 }
 
-// JobsDue takes the hint that a job has begun. It never asks for the hint again: the tick finds the job.
-func (s *Scheduler) JobsDue(context.Context, wire.Hint) error {
+// JobsDue takes the hint that somebody has asked for work by hand: that a job has begun, or that rejected events are to
+// be taken again. It never asks for the hint again: the tick finds either.
+func (s *Scheduler) JobsDue(ctx context.Context, _ wire.Hint) error {
 	s.jobs.look()
+	if err := s.redrive(ctx); err != nil {
+		s.cfg.Log.WarnContext(ctx, "rejected events are not taken again yet", "error", err)
+	}
 	return nil
 }
 

@@ -74,6 +74,17 @@ func TestJobs(t *testing.T) {
 		})
 	})
 
+	t.Run("AreHintedAtAsRedrivesAre", func(t *testing.T) {
+		t.Parallel()
+		redriven := 0
+		b := setup(t, func(c *schedule.Config) {
+			c.Redrive = func(context.Context) (int, error) { redriven++; return 0, errBus }
+		})
+		require.NoError(t, b.scheduler.JobsDue(t.Context(), wire.Hint{Type: wire.TypeJobs}),
+			"the hint is not asked for again: the tick finds what waits")
+		require.Equal(t, 1, redriven)
+	})
+
 	t.Run("AreFoundByTheTick", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
