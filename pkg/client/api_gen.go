@@ -502,7 +502,8 @@ func (c *Client) ListRejectedEventsPage(ctx context.Context, params ListRejected
 }
 
 // RedriveRejectedEvents is POST /v1/rejected-events/redrive: take rejected events again. All that can be. It is
-// done within a tick of the function retry, also after a restart. It needs the scope deliveries:write.
+// done at once, or at the latest with the next tick of the function retry, also after a restart. It needs the
+// scope deliveries:write.
 func (c *Client) RedriveRejectedEvents(ctx context.Context, in RedriveOrder, options ...CallOption) (*Redriving, error) {
 	return one[Redriving](ctx, c, request{method: http.MethodPost, path: "/v1/rejected-events/redrive", body: in, tenant: true}, options)
 }
@@ -520,9 +521,10 @@ func (c *Client) GetRejectedEvent(ctx context.Context, rejectedID string, option
 }
 
 // RedriveRejectedEvent is POST /v1/rejected-events/{rejected}/redrive: take a rejected event again. As it came,
-// once what was wrong is mended. It is done within a tick of the function retry, also after a restart. Then it
-// names the event that it has become, and is not listed any more; or it is rejected anew, and has the new
-// reason. 409 when not all that came is kept. It needs the scope deliveries:write.
+// once what was wrong is mended. It is done at once, or at the latest with the next tick of the function retry,
+// also after a restart. Then it names the event that it has become, and is not listed any more; or it is
+// rejected anew, and has the new reason. 409 when not all that came is kept. It needs the scope
+// deliveries:write.
 func (c *Client) RedriveRejectedEvent(ctx context.Context, rejectedID string, options ...CallOption) (*RejectedEventWithBody, error) {
 	return one[RejectedEventWithBody](ctx, c, request{method: http.MethodPost, path: "/v1/rejected-events/{rejected}/redrive", ids: []string{rejectedID}, tenant: true}, options)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/homing-hooks/homing/functions/retry/schedule"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/webhook"
 	"github.com/homing-hooks/homing/pkg/wire"
