@@ -48,7 +48,10 @@ func (d *doctor) dns(ctx context.Context) {
 // tls looks at the server's certificate.
 func (d *doctor) tls(ctx context.Context) {
 	u, err := url.Parse(d.to.server)
-	if err != nil || u.Scheme != "https" {
+	if err != nil {
+		return // dns says so
+	}
+	if u.Scheme != "https" {
 		status, mend := checkSkipped, ""
 		if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && !ip.IsLoopback() {
 			status, mend = checkWarning, "the API key goes over the network in clear: use https://"

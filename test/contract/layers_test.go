@@ -24,7 +24,7 @@ const (
 	suites   = `pkg/(.*/)?[^/]+test` // conformance suites: packages of test code that are no _test.go files
 	testenv  = `pkg/testenv`
 	harness  = `testing|github.com/stretchr/testify(/.*)?`
-	pure     = `pkg/(webhook|backoff|outcome|filter|signature|wire)`
+	pure     = `pkg/(webhook|backoff|outcome|filter|signature|brokersign|wire)`
 	steps    = `functions/[^/]+/(accept|attempt|schedule|api)(/.*)?`
 	choosers = `(functions/[^/]+|functions/internal/.*|cmd/.*|test/.*)` // mains and what they share, local, CLI, load
 )
