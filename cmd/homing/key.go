@@ -291,8 +291,9 @@ func keyBroker(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "broker --tenant TENANT",
 		Short: "Derive the key with which a tenant's producers sign what they send through a broker",
-		Long: `Derives the key with which the producers of a tenant sign events that they send through a broker, from the first of
-HOMING_BROKER_SIGNING_KEYS, and asks no server. It is the same each time. Producers in Go sign with the package brokersign.`,
+		Long: `Derives the key with which the producers of a tenant sign events that they send through a broker, from the
+first of HOMING_BROKER_SIGNING_KEYS, and asks no server. It is the same each time. Producers in Go sign with the
+package brokersign.`,
 		Args:    cobra.NoArgs,
 		Example: "  HOMING_BROKER_SIGNING_KEYS=a:$(cat secret) homing key broker --tenant acme",
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -116,8 +116,8 @@ func (k Key) mac(p Parts) []byte {
 	return mac.Sum(nil)
 }
 
-// Verify returns nil when the signature is one of the parts by the tenant's key of any of the secrets: during a rotation
-// there are two. Errors: ErrMissing for "", ErrInvalid.
+// Verify returns nil when the signature is one of the parts by the tenant's key of any of the secrets: during a
+// rotation there are two. Errors: ErrMissing for "", ErrInvalid.
 func Verify(secrets [][]byte, p Parts, signature string) error {
 	if signature == "" {
 		return ErrMissing

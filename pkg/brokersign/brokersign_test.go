@@ -41,6 +41,9 @@ func signed(t testing.TB, p brokersign.Parts, key brokersign.Key) string {
 
 func TestVerify(t *testing.T) {
 	t.Parallel()
+	later := func(p *brokersign.Parts) { p.Time = p.Time.Add(time.Microsecond) }
+	elsewhere := func(p *brokersign.Parts) { p.Time = p.Time.In(time.FixedZone("x", 3600)) }
+	moved := func(p *brokersign.Parts) { p.ID, p.Source = "1/", "shop" }
 	for name, c := range map[string]struct {
 		change  func(p *brokersign.Parts)
 		secrets [][]byte
@@ -56,10 +59,10 @@ func TestVerify(t *testing.T) {
 		"OtherSubject":     {func(p *brokersign.Parts) { p.Subject = "" }, [][]byte{secret}, brokersign.ErrInvalid},
 		"OtherTenant":      {func(p *brokersign.Parts) { p.Tenant = "evil" }, [][]byte{secret}, brokersign.ErrInvalid},
 		"OtherData":        {func(p *brokersign.Parts) { p.Data = nil }, [][]byte{secret}, brokersign.ErrInvalid},
-		"LaterByLittle":    {func(p *brokersign.Parts) { p.Time = p.Time.Add(time.Microsecond) }, [][]byte{secret}, brokersign.ErrInvalid},
+		"LaterByLittle":    {later, [][]byte{secret}, brokersign.ErrInvalid},
 		"TimeInMicros":     {func(p *brokersign.Parts) { p.Time = p.Time.Truncate(time.Microsecond) }, [][]byte{secret}, nil},
-		"TimeOfOtherPlace": {func(p *brokersign.Parts) { p.Time = p.Time.In(time.FixedZone("x", 3600)) }, [][]byte{secret}, nil},
-		"MovedBetween":     {func(p *brokersign.Parts) { p.ID, p.Source = "1/", "shop" }, [][]byte{secret}, brokersign.ErrInvalid},
+		"TimeOfOtherPlace": {elsewhere, [][]byte{secret}, nil},
+		"MovedBetween":     {moved, [][]byte{secret}, brokersign.ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,7 +93,8 @@ func TestKeys(t *testing.T) {
 	require.Equal(t, signed(t, parts(), key), signed(t, parts(), same))
 	text, err := json.Marshal(map[string]any{"key": key})
 	require.NoError(t, err)
-	for _, shown := range []string{string(text), fmt.Sprint(key), fmt.Sprintf("%+v %#v", key, struct{ K brokersign.Key }{key})} {
+	inside := struct{ K brokersign.Key }{key}
+	for _, shown := range []string{string(text), fmt.Sprint(key), fmt.Sprintf("%+v %#v", key, inside)} {
 		require.NotContains(t, shown, key.Reveal()[4:])
 		require.Contains(t, shown, "(redacted)")
 	}

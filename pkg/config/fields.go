@@ -91,14 +91,14 @@ type Ingest struct {
 	MaxPayload Bytes `env:"HOMING_MAX_PAYLOAD" envDefault:"1MiB"`
 	// The tenants that events from the broker may name, in their extension `tenant`. Not set: all of them.
 	BrokerTenants List `env:"HOMING_BROKER_TENANTS"`
-	// Whether events from the broker must carry a signature of their producer, in their extension `homingsignature`, before
-	// they are taken for the tenant that they name: off (none is looked at), check (one that is wrong is refused, and none
-	// is not: while producers begin to sign) or require. What is refused is kept with the rejected events of operators. The
-	// same for ingest and retry, which takes events again.
+	// Whether events from the broker must carry a signature of their producer, in their extension `homingsignature`,
+	// before they are taken for the tenant that they name: off (none is looked at), check (one that is wrong is refused,
+	// and none is not: while producers begin to sign) or require. What is refused is kept with the rejected events of
+	// operators. The same for ingest and retry, which takes events again.
 	BrokerSignatures Signatures `env:"HOMING_BROKER_SIGNATURES" envDefault:"off"`
-	// The secrets from which the producers' keys are derived, one key for each tenant (`homing key broker --tenant acme`), as
-	// id:base64 of 32 random bytes, separated by commas. The first one makes keys, all of them are accepted: to rotate, put
-	// a new one first, hand out its keys, and remove the old one.
+	// The secrets from which the producers' keys are derived, one key for each tenant (`homing key broker --tenant acme`),
+	// as id:base64 of 32 random bytes, separated by commas. The first one makes keys, all of them are accepted: to rotate,
+	// put a new one first, hand out its keys, and remove the old one.
 	BrokerSigningKeys Keys `env:"HOMING_BROKER_SIGNING_KEYS"`
 	// For how long an event with the source and id of an earlier one is a duplicate, which is answered and not stored.
 	DedupeWindow time.Duration `env:"HOMING_DEDUPE_WINDOW" envDefault:"24h"`

@@ -42,8 +42,8 @@ func NewStrangers(perMinute int, trusted []netip.Prefix, now func() time.Time) *
 	}
 }
 
-// Admit says whether a key, by its hash, may be looked up; the zero hash is no key. Call done when that was done. When it
-// may not be, it returns when to try again.
+// Admit says whether a key, by its hash, may be looked up; the zero hash is no key. Call done when that was done. When
+// it may not be, it returns when to try again.
 func (s *Strangers) Admit(r *http.Request, key [32]byte) (done func(), retry time.Duration, ok bool) {
 	nothing := func() {}
 	retry, ok = s.limit.Peek(s.Visitor(r))

@@ -100,6 +100,7 @@ func TestStrangersDoNotHarmThoseWhoAreKnown(t *testing.T) {
 func FuzzVisitor(f *testing.F) {
 	f.Add("10.0.0.1:80", "1.2.3.4, ::1")
 	f.Add("", ",,")
-	s := server.NewStrangers(1, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}, time.Now)
+	everybody := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+	s := server.NewStrangers(1, everybody, time.Now)
 	f.Fuzz(func(_ *testing.T, address, forwarded string) { s.Visitor(from(address, forwarded)) })
 }

@@ -380,8 +380,8 @@ type Housekeeper interface {
 	// keys, rejected events, spent secrets and keys of portals, counts, and notices that were told and counted, in
 	// batches. It may be called at any time by any number of processes.
 	Housekeep(ctx context.Context, r Retention) (Housekept, error)
-	// Agenda says what there is to do now, so that whoever asks need not ask for each thing while there is none. What comes
-	// to be just after is found by the next question. Failing is the rule of TallyRequest.
+	// Agenda says what there is to do now, so that whoever asks need not ask for each thing while there is none. What
+	// comes to be just after is found by the next question. Failing is the rule of TallyRequest.
 	Agenda(ctx context.Context, failing webhook.FailingRule) (Agenda, error)
 	// Stats returns what the store knows of the work outstanding: cheap enough for every tick.
 	Stats(ctx context.Context) (Stats, error)

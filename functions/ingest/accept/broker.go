@@ -20,8 +20,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// TenantAttribute is the extension that says whose event a brokered event is. Neither it nor its signature is sent on to
-// endpoints.
+// TenantAttribute is the extension that says whose event a brokered event is. Neither it nor its signature is sent on
+// to endpoints.
 const TenantAttribute = brokersign.TenantAttribute
 
 // The reasons for which a brokered event is rejected: it is stored as such, and answered 2xx, for the broker would

@@ -25,8 +25,8 @@ var ErrForbidden = errors.New("accept: the API key may not send events: it needs
 var errOtherTenant = fmt.Errorf("%w, and is not of the tenant that %s names", ErrForbidden, TenantHeader)
 
 // errNameTenant says that an operator's key must name whose events it sends (HTTP 422).
-var errNameTenant = errors.New("accept: an operator's API key is no tenant's: name the tenant whose events these are: " +
-	TenantHeader + ": <tenant>")
+var errNameTenant = errors.New("accept: an operator's API key is no tenant's: name the tenant whose events these " +
+	"are: " + TenantHeader + ": <tenant>")
 
 // TenantHeader names the tenant that an operator's key sends for. A tenant's own key needs none.
 const TenantHeader = "Homing-Tenant"
@@ -74,9 +74,9 @@ const keyKept = 10 * time.Minute
 const maxKeysKept = 10_000
 
 // authenticate returns the key of the credentials, which may send events, as it was when its tenant's configuration had
-// the given version, or later: 0 takes whatever is known. The key of an operator is the named tenant's in the answer; it
-// is asked for each time, for its revocation moves no tenant's configuration on. Errors: ErrUnauthorized, ErrForbidden,
-// errNameTenant, store.ErrUnavailable.
+// the given version, or later: 0 takes whatever is known. The key of an operator is the named tenant's in the answer;
+// it is asked for each time, for its revocation moves no tenant's configuration on. Errors: ErrUnauthorized,
+// ErrForbidden, errNameTenant, store.ErrUnavailable.
 func (k *keys) authenticate(ctx context.Context, c credentials, version int64) (store.APIKey, error) {
 	if c.key == ([32]byte{}) {
 		return store.APIKey{}, ErrUnauthorized

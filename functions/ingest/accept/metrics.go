@@ -31,7 +31,9 @@ const (
 )
 
 // rejectReasons is the closed set of reasons for which a brokered event is rejected.
-var rejectReasons = []string{rejectUndecodable, rejectInvalid, rejectSchema, rejectTenant, rejectSignature, rejectTooLarge}
+var rejectReasons = []string{
+	rejectUndecodable, rejectInvalid, rejectSchema, rejectTenant, rejectSignature, rejectTooLarge,
+}
 
 // NewMetrics makes the metrics of ingest and registers them, each label value from the start so that rates begin at
 // zero.

@@ -128,8 +128,9 @@ func pathOf(ctx huma.Context) string {
 	return u.EscapedPath()
 }
 
-// identify returns who makes a request to a route by the hash of the API key, also together with an error when the key is known. Errors:
-// server.ErrUnauthenticated, server.ErrForbidden, store.ErrNotFound (of the tenant), store.ErrUnavailable.
+// identify returns who makes a request to a route by the hash of the API key, also together with an error when the key
+// is known. Errors: server.ErrUnauthenticated, server.ErrForbidden, store.ErrNotFound (of the tenant),
+// store.ErrUnavailable.
 func (a *API) identify(ctx context.Context, hash [32]byte, tenant string, o operation) (*caller, error) {
 	if hash == ([32]byte{}) {
 		return nil, because(server.ErrUnauthenticated, "send an API key: \"Authorization: Bearer <key>\"")

@@ -64,8 +64,8 @@ func TestRequestsAreLimited(t *testing.T) {
 	b.ok("GET", "/v1/endpoints", nil)
 }
 
-// TestWrongKeysAreLimited: beyond a bound an address is answered 429 to wrong and missing keys, while good keys from the
-// same address go on, and are counted by themselves.
+// TestWrongKeysAreLimited: beyond a bound an address is answered 429 to wrong and missing keys, while good keys from
+// the same address go on, and are counted by themselves.
 func TestWrongKeysAreLimited(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 20, 0, time.UTC)
@@ -73,7 +73,9 @@ func TestWrongKeysAreLimited(t *testing.T) {
 		c.Strangers = server.NewStrangers(3, nil, func() time.Time { return now })
 	})
 	wrong := func(header string) answer {
-		return b.do(call{method: "GET", path: "/v1/endpoints", key: "none", header: map[string]string{"Authorization": header}})
+		return b.do(call{
+			method: "GET", path: "/v1/endpoints", key: "none", header: map[string]string{"Authorization": header},
+		})
 	}
 	for left, header := range []string{"Bearer wrong", "", "Basic x"} {
 		got := wrong(header)

@@ -53,8 +53,8 @@ func (s *Store) Tally(ctx context.Context, r store.TallyRequest) (store.Tallied,
 	return out, s.judge(ctx, r.Failing)
 }
 
-// counting is a call of Tally under way. First it counts for good what is settled, slice by slice; then it counts what is
-// not, the tail, which every call does anew.
+// counting is a call of Tally under way. First it counts for good what is settled, slice by slice; then it counts what
+// is not, the tail, which every call does anew.
 type counting struct {
 	// look is how much is looked at next: more and more while nothing is found there.
 	look time.Duration
@@ -100,8 +100,8 @@ func (c *counting) step(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// settle counts for good what comes after through, up to the end of a slice. Where nothing was found it looks at twice as
-// much at once, up to an hour, so that what was idle for days is passed over soon.
+// settle counts for good what comes after through, up to the end of a slice. Where nothing was found it looks at twice
+// as much at once, up to an hour, so that what was idle for days is passed over soon.
 func (c *counting) settle(ctx context.Context, tx pgx.Tx, through, settled time.Time) error {
 	until := through.Truncate(c.look).Add(c.look)
 	if until.After(settled) {
@@ -131,7 +131,8 @@ func countSlice(ctx context.Context, tx pgx.Tx, from time.Time) error {
 	until := from.Truncate(sliceLength).Add(sliceLength)
 	b := new(pgx.Batch)
 	b.Queue("DELETE FROM tallies WHERE width = $1 AND at >= $2 AND at < $3", sliceWidth, from, until)
-	b.Queue(tallySliceSQL, from, until, sliceWidth, webhook.FirstID(from.Add(-idSlack)), webhook.LastID(until.Add(idSlack)))
+	b.Queue(tallySliceSQL, from, until, sliceWidth, webhook.FirstID(from.Add(-idSlack)),
+		webhook.LastID(until.Add(idSlack)))
 	return tx.SendBatch(ctx, b).Close()
 }
 
