@@ -7,7 +7,7 @@
 // printed value. It never fetches a key from anywhere, and never sees to it that an event is taken once: its identity
 // (tenant, source and id) sees to that.
 //
-// What it does not cover: other extensions, the content type and the schema. An event that is sent again unchanged is a
+// What it does not cover: other extensions, the content type and the schema. One that is sent again unchanged is a
 // duplicate for as long as Homing remembers identities.
 //
 // The signature is HMAC-SHA256 (RFC 2104), written as "v1." and unpadded base64url, over the label
