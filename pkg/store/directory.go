@@ -167,10 +167,13 @@ type EndpointDirectory interface {
 	// nil stay as they are. Errors: ErrNotFound, also for a deleted one; ErrConflict when the version is another;
 	// ErrInvalid.
 	UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error
-	// SetEndpointStatus pauses, resumes (active), disables or deletes an endpoint. Setting active wakes the endpoint, so
-	// that its held deliveries are found even when every hint is lost. Nothing leaves deleted. A pause goes on when set
-	// again. Errors: ErrNotFound, also for a deleted one; ErrInvalid for an unknown status.
+	// SetEndpointStatus is ChangeEndpointStatus for whatever version the endpoint has.
 	SetEndpointStatus(ctx context.Context, tenant string, id webhook.ID, s webhook.EndpointStatus, reason string) error
+	// ChangeEndpointStatus pauses, resumes (active), disables or deletes an endpoint. Setting active wakes the endpoint,
+	// so that its held deliveries are found even when every hint is lost. Nothing leaves deleted. A pause goes on when set
+	// again. Errors: ErrNotFound, also for a deleted one; ErrConflict when the version is another; ErrInvalid for an
+	// unknown status.
+	ChangeEndpointStatus(ctx context.Context, c StatusChange) error
 	// AddSecret adds a signing key and lets the others of its kind expire after overlap, or when they would have anyway if
 	// that is sooner. CreatedAt is the store's to set. Errors: ErrNotFound, also for a deleted endpoint; ErrConflict when
 	// the id exists already.
@@ -180,6 +183,19 @@ type EndpointDirectory interface {
 	// PublicKeys returns the public keys of an endpoint's Ed25519 secrets that have not expired, newest first, whoever's
 	// the endpoint is: they are no secret. Errors: ErrNotFound, also for a deleted endpoint and one without such a key.
 	PublicKeys(ctx context.Context, endpoint webhook.ID) ([]ed25519.PublicKey, error)
+	// TenantPublicKeys returns those of all endpoints of a tenant that are not deleted, the newest first, at most limit.
+	// Errors: ErrNotFound, also for a tenant that is being deleted and one without such a key; ErrInvalid when the limit
+	// is not 1 to 1000.
+	TenantPublicKeys(ctx context.Context, tenant string, limit int) ([]ed25519.PublicKey, error)
+}
+
+// StatusChange moves an endpoint to a status.
+type StatusChange struct {
+	Tenant   string
+	Endpoint webhook.ID
+	Version  int64 // what it must be at when it is moved; 0: any
+	Status   webhook.EndpointStatus
+	Reason   string // why it is not active
 }
 
 // Browser is how people look at deliveries and act on them by hand. What changes something writes the note of its
@@ -193,6 +209,9 @@ type Browser interface {
 	Events(ctx context.Context, q EventQuery) ([]webhook.Event, error)
 	// Deliveries lists a tenant's deliveries, newest first.
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]webhook.Delivery, error)
+	// DeliveriesByOutcome lists those of them whose attempt that was recorded last had an outcome. There is no index for
+	// that: it looks through what the query selects, at most OutcomeWalk deliveries, and says where it came to.
+	DeliveriesByOutcome(ctx context.Context, q DeliveryQuery, outcome webhook.Outcome) (OutcomePage, error)
 	// Delivery returns one with its event (payload included) and its attempts in order. Errors: ErrNotFound.
 	Delivery(ctx context.Context, tenant string, id webhook.ID) (DeliveryView, error)
 	// RetryNow makes a scheduled delivery due at once; of a terminal one it makes a replay: a new delivery, with the event
@@ -207,8 +226,9 @@ type Browser interface {
 	// endpoint is not active; ErrInvalid.
 	SendTest(ctx context.Context, t NewTest) (Due, error)
 	// ErasePayload removes the payload of an event, of all copies that replays made of it and of what it was copied from,
-	// and the bodies that their attempts were answered with; the rest stays. What is live of them ends cancelled
-	// (webhook.ReasonErased) in the same transaction: an attempt under way may still finish, and only that. It returns
+	// and the headers and bodies that their attempts were answered with; the rest stays. What is live of them ends cancelled
+	// (webhook.ReasonErased) in the same transaction: an attempt under way may still finish, and only that; what it is
+	// answered is not kept. It returns
 	// since when it is erased; again changes nothing. Errors: ErrNotFound.
 	ErasePayload(ctx context.Context, tenant string, event webhook.ID) (time.Time, error)
 }
@@ -250,6 +270,17 @@ type DeliveryQuery struct {
 	From     webhook.ID    // only from this id on; zero: to the oldest
 	Before   webhook.ID    // only older ones, for the next page; zero: from the newest
 	Limit    int           // 1 to 1000; ErrInvalid otherwise
+}
+
+// OutcomeWalk is how many deliveries one page of DeliveriesByOutcome looks at.
+const OutcomeWalk = 2000
+
+// OutcomePage is a page of deliveries that were looked through.
+type OutcomePage struct {
+	// Deliveries are those found, the newest first; there may be more of them also when there are fewer than the limit.
+	Deliveries []webhook.Delivery
+	// Next is the last delivery that was looked at, before which the next page begins; zero when there is no more.
+	Next webhook.ID
 }
 
 // EventQuery selects events of a tenant.

@@ -54,7 +54,8 @@ func TestBreakingChangesAreFound(t *testing.T) {
 		"ParameterShorter":    {`"maxLength": 9`, `"maxLength": 5`, "maxLength"},
 		"MediaTypeRemoved": {
 			`{"content": {"application/json": {"schema": {"$ref": "#/components/schemas/In"}}}}`,
-			`{"content": {"application/xml": {"schema": {"$ref": "#/components/schemas/In"}}}}`, "does not take application/json",
+			`{"content": {"application/xml": {"schema": {"$ref": "#/components/schemas/In"}}}}`,
+			"does not take application/json",
 		},
 		"BodyFieldRequired": {
 			`"In": {"type": "object", "required": ["a"]`,

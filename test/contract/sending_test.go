@@ -25,6 +25,9 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
+// sender makes requests as a producer does.
+var sender = &http.Client{Timeout: time.Minute}
+
 // sendingHoming is one process that serves the document and what the document says of sending, with the keys of a
 // tenant: one that may send, and one that may not.
 type sendingHoming struct {
@@ -71,7 +74,7 @@ func (h *sendingHoming) send(t *testing.T, body string, header map[string]string
 	for name, value := range header {
 		r.Header.Set(name, value)
 	}
-	got, err := http.DefaultClient.Do(r)
+	got, err := sender.Do(r)
 	require.NoError(t, err)
 	defer got.Body.Close()
 	text, err := io.ReadAll(got.Body)
@@ -144,7 +147,7 @@ func TestTheServedDocumentHasSending(t *testing.T) {
 	h := startSending(t)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.base+"/openapi.json", nil)
 	require.NoError(t, err)
-	got, err := http.DefaultClient.Do(r)
+	got, err := sender.Do(r)
 	require.NoError(t, err)
 	defer got.Body.Close()
 	served, err := io.ReadAll(got.Body)

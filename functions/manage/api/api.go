@@ -104,8 +104,8 @@ func New(cfg Config) *API {
 // description is the frame of the document.
 func description() huma.Config {
 	c := huma.DefaultConfig("Homing", Version)
-	c.Info.Description = "Takes events as CloudEvents (POST /v1/events), manages what webhooks are sent where, and shows " +
-		"what became of them. Sending is served by ingest, everything else by manage: in one process that makes no " +
+	c.Info.Description = "Takes events as CloudEvents (POST /v1/events), manages what webhooks are sent where, and " +
+		"shows what became of them. Sending is served by ingest, everything else by manage: in one process that makes no " +
 		"difference, on Knative each has a host of its own. The guide is in docs/api."
 	c.DocsPath, c.SchemasPath = "", "" // /docs is our own: huma's pages load scripts from elsewhere
 	c.CreateHooks = nil                // no $schema in answers
