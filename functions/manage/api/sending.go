@@ -21,7 +21,7 @@ type CloudEvent struct {
 
 	SpecVersion string `json:"specversion" enum:"1.0" doc:"Always 1.0."`
 	//nolint:lll // a tag cannot be broken
-	ID string `json:"id" minLength:"1" maxLength:"255" doc:"Names the event among those of its source: the same source and id again are the same event, which is taken once."`
+	ID     string `json:"id" minLength:"1" maxLength:"255" doc:"Names the event among those of its source: the same source and id again are the same event, which is taken once."`
 	Source string `json:"source" minLength:"1" maxLength:"1024" example:"/shop" doc:"Where it comes from, a URI reference."`
 	//nolint:lll // a tag cannot be broken
 	Type    string `json:"type" minLength:"1" maxLength:"255" example:"order.paid" doc:"What happened. Endpoints subscribe to types."`
