@@ -178,12 +178,3 @@ func (a *app) rejectedIDs() cobra.CompletionFunc {
 		return c.ListRejectedEvents(ctx, client.ListRejectedEventsParams{Limit: 50})
 	}, func(r client.RejectedEvent) (string, string) { return r.ID, r.Reason })
 }
-
-// madeAt is when a thing was made, which its id says.
-func madeAt(id string) string {
-	parsed, err := webhook.ParseID(id)
-	if err != nil {
-		return ""
-	}
-	return clockTime(parsed.Time())
-}

@@ -3,10 +3,10 @@ package gate
 import "time"
 
 // Meter is the state of one endpoint's rate limit: the generic cell rate algorithm in its leaky-bucket form (ITU-T
-// I.371, Annex A, which shows that it equals the virtual-scheduling form). A send pours a minute's worth of microseconds
-// into the bucket; each microsecond, as many units leak out as sends are allowed per minute; the bucket holds one
-// second's leakage, which is the burst, and at least one send. All of it is whole numbers, so no rate is rounded. The
-// zero value is an empty bucket. It is the arithmetic that every back end must follow.
+// I.371, Annex A, which shows that it equals the virtual-scheduling form). A send pours a minute's worth of
+// microseconds into the bucket; each microsecond, as many units leak out as sends are allowed per minute; the bucket
+// holds one second's leakage, which is the burst, and at least one send. All of it is whole numbers, so no rate is
+// rounded. The zero value is an empty bucket. It is the arithmetic that every back end must follow.
 type Meter struct {
 	// Level is what is in the bucket.
 	Level int64

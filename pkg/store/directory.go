@@ -77,6 +77,7 @@ type Directory interface {
 	TenantDirectory
 	KeyDirectory
 	EndpointDirectory
+	SecretDirectory
 	EventTypeDirectory
 	Log
 }
@@ -151,7 +152,7 @@ type Log interface {
 	AuditLog(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
 }
 
-// EndpointDirectory is the endpoints with their secrets.
+// EndpointDirectory is the endpoints.
 type EndpointDirectory interface {
 	// CreateEndpoint stores an endpoint with its secrets. Status, Version and CreatedAt are the store's to set, also the
 	// secrets' CreatedAt and Endpoint. Errors: ErrNotFound for an unknown tenant, ErrConflict when the id exists already
@@ -174,6 +175,10 @@ type EndpointDirectory interface {
 	// again. Errors: ErrNotFound, also for a deleted one; ErrConflict when the version is another; ErrInvalid for an
 	// unknown status.
 	ChangeEndpointStatus(ctx context.Context, c StatusChange) error
+}
+
+// SecretDirectory is the secrets of endpoints, and the public halves of those that have one.
+type SecretDirectory interface {
 	// AddSecret adds a signing key and lets the others of its kind expire after overlap, or when they would have anyway if
 	// that is sooner. CreatedAt is the store's to set. Errors: ErrNotFound, also for a deleted endpoint; ErrConflict when
 	// the id exists already.
@@ -203,17 +208,9 @@ type StatusChange struct {
 type Browser interface {
 	Insight
 	Jobs
+	Lists
 	RejectedBrowser
 
-	// Events lists a tenant's events, newest first, without their payloads.
-	Events(ctx context.Context, q EventQuery) ([]webhook.Event, error)
-	// Deliveries lists a tenant's deliveries, newest first.
-	Deliveries(ctx context.Context, q DeliveryQuery) ([]webhook.Delivery, error)
-	// DeliveriesByOutcome lists those of them whose attempt that was recorded last had an outcome. There is no index for
-	// that: it looks through what the query selects, at most OutcomeWalk deliveries, and says where it came to.
-	DeliveriesByOutcome(ctx context.Context, q DeliveryQuery, outcome webhook.Outcome) (OutcomePage, error)
-	// Delivery returns one with its event (payload included) and its attempts in order. Errors: ErrNotFound.
-	Delivery(ctx context.Context, tenant string, id webhook.ID) (DeliveryView, error)
 	// RetryNow makes a scheduled delivery due at once; of a terminal one it makes a replay: a new delivery, with the event
 	// copied to now (Origin names the first), due at once, with the lifetime of a new one. It returns the delivery to hint
 	// at; its wake time is now, so that the next tick finds it when nobody can hint. Errors: ErrNotFound; ErrConflict
@@ -226,11 +223,24 @@ type Browser interface {
 	// endpoint is not active; ErrInvalid.
 	SendTest(ctx context.Context, t NewTest) (Due, error)
 	// ErasePayload removes the payload of an event, of all copies that replays made of it and of what it was copied from,
-	// and the headers and bodies that their attempts were answered with; the rest stays. What is live of them ends cancelled
-	// (webhook.ReasonErased) in the same transaction: an attempt under way may still finish, and only that; what it is
-	// answered is not kept. It returns
+	// and the headers and bodies that their attempts were answered with; the rest stays. What is live of them ends
+	// cancelled (webhook.ReasonErased) in the same transaction: an attempt under way may still finish, and only that;
+	// what it is answered is not kept. It returns
 	// since when it is erased; again changes nothing. Errors: ErrNotFound.
 	ErasePayload(ctx context.Context, tenant string, event webhook.ID) (time.Time, error)
+}
+
+// Lists is how people look at events and deliveries.
+type Lists interface {
+	// Events lists a tenant's events, newest first, without their payloads.
+	Events(ctx context.Context, q EventQuery) ([]webhook.Event, error)
+	// Deliveries lists a tenant's deliveries, newest first.
+	Deliveries(ctx context.Context, q DeliveryQuery) ([]webhook.Delivery, error)
+	// DeliveriesByOutcome lists those of them whose attempt that was recorded last had an outcome. There is no index for
+	// that: it looks through what the query selects, at most OutcomeWalk deliveries, and says where it came to.
+	DeliveriesByOutcome(ctx context.Context, q DeliveryQuery, outcome webhook.Outcome) (OutcomePage, error)
+	// Delivery returns one with its event (payload included) and its attempts in order. Errors: ErrNotFound.
+	Delivery(ctx context.Context, tenant string, id webhook.ID) (DeliveryView, error)
 }
 
 // RejectedBrowser is how people look at what was rejected, and act on it.

@@ -291,8 +291,8 @@ type changeStatusInput struct {
 	Changing
 }
 
-// setStatus moves an endpoint to a status, unless it has it. What If-Match says holds for the move itself: when somebody
-// is faster, the version is looked at again.
+// setStatus moves an endpoint to a status, unless it has it. What If-Match says holds for the move itself: when
+// somebody is faster, the version is looked at again.
 func (a *API) setStatus(
 	ctx context.Context, in *changeStatusInput, verb string, to webhook.EndpointStatus,
 ) (*endpointAnswer, error) {

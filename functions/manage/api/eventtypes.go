@@ -160,15 +160,17 @@ func typeFaults(t *store.EventType) (faults []server.Fault) {
 	return faults
 }
 
-// unfit reports whether a character has no place in the name of a type: such names look like others, or break where they
-// are written down. Those that are there from before can be read, changed and removed.
+// unfit reports whether a character has no place in the name of a type: such names look like others, or break where
+// they are written down. Those that are there from before can be read, changed and removed.
 func unfit(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || !unicode.IsPrint(r) }
 
 func (a *API) createEventType(ctx context.Context, in *createEventTypeInput) (*eventTypeAnswer, error) {
 	tenant := callerOf(ctx).tenant
 	t := store.EventType{Tenant: tenant, Name: in.Body.Name, Version: 1, CreatedAt: a.cfg.Now()}
 	if strings.ContainsFunc(t.Name, unfit) {
-		return nil, invalid(server.Fault{Field: "name", Detail: "has a space or a control character: write it like order.paid"})
+		return nil, invalid(server.Fault{
+			Field: "name", Detail: "has a space or a control character: write it like order.paid",
+		})
 	}
 	if err := a.applyType(&t, in.Body.EventTypeFields); err != nil {
 		return nil, err

@@ -46,8 +46,8 @@ type ListedEndpoint struct {
 
 // ListedHealth is as much of an endpoint's health as a list has.
 type ListedHealth struct {
-	State string `json:"state" enum:"healthy,failing,throttled,paused,disabled,deleted" doc:"As of the endpoint's health."`
 	//nolint:lll // a tag cannot be broken
+	State      string     `json:"state" enum:"healthy,failing,throttled,paused,disabled,deleted" doc:"As of the endpoint's health."`
 	StateSince *time.Time `json:"state_since,omitempty" doc:"Since when it is in this state, where that is known."`
 	Attempts   int64      `json:"attempts" doc:"Attempts that were sent in the last 24 hours, to the hour."`
 	//nolint:lll // a tag cannot be broken

@@ -21,12 +21,12 @@ type CloudEvent struct {
 
 	SpecVersion string `json:"specversion" enum:"1.0" doc:"Always 1.0."`
 	//nolint:lll // a tag cannot be broken
-	ID     string `json:"id" minLength:"1" maxLength:"255" doc:"Names the event among those of its source: the same source and id again are the same event, which is taken once."`
-	Source string `json:"source" minLength:"1" maxLength:"1024" example:"/shop" doc:"Where it comes from, a URI reference."`
+	ID string `json:"id" minLength:"1" maxLength:"255" doc:"Names the event among those of its source: the same source and id again are the same event, which is taken once."`
 	//nolint:lll // a tag cannot be broken
-	Type    string `json:"type" minLength:"1" maxLength:"255" example:"order.paid" doc:"What happened. Endpoints subscribe to types."`
-	Subject string `json:"subject,omitempty" maxLength:"1024" example:"order/1" doc:"What it happened to."`
+	Source string `json:"source" minLength:"1" maxLength:"1024" example:"/shop" doc:"Where it comes from, which is a URI reference."`
 	//nolint:lll // a tag cannot be broken
+	Type            string     `json:"type" minLength:"1" maxLength:"255" example:"order.paid" doc:"What happened. Endpoints subscribe to types."`
+	Subject         string     `json:"subject,omitempty" maxLength:"1024" example:"order/1" doc:"What it happened to."`
 	Time            *time.Time `json:"time,omitempty" doc:"When it happened."`
 	DataContentType string     `json:"datacontenttype,omitempty" maxLength:"255" doc:"The media type of the data."`
 	DataSchema      string     `json:"dataschema,omitempty" maxLength:"1024" doc:"The URI of a schema of the data."`

@@ -81,7 +81,9 @@ func TestEventTypesNameWhatIsWrong(t *testing.T) {
 		got.refused(http.StatusUnprocessableEntity, "invalid", field)
 		require.NotContains(t, got.text, "hunter2")
 	}
-	for _, name := range []string{"order paid", " order", "order\u00a0paid", "order\tpaid", "order\u0085", "order\u200bpaid"} {
+	for _, name := range []string{
+		"order paid", " order", "order\u00a0paid", "order\tpaid", "order\u0085", "order\u200bpaid",
+	} {
 		b.do(call{method: "POST", path: "/v1/event-types", body: map[string]any{"name": name}}).
 			refused(http.StatusUnprocessableEntity, "invalid", "name")
 	}

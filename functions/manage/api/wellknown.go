@@ -47,9 +47,9 @@ func (a *API) registerWellKnown() {
 	register(a, operation{
 		id: "getTenantPublicKeys", method: http.MethodGet, path: wellKnown + "tenants/{tenant}/jwks.json",
 		tag: "Public keys", public: true, summary: "Get the public keys of a tenant",
-		description: "As of an endpoint, for receivers that have several: the keys of all endpoints of a tenant, told apart " +
-			"by kid. Of more than 1,000 they are the newest; who has more asks by endpoint. A tenant without such keys is " +
-			"not there.",
+		description: "As of an endpoint, for receivers that have several: the keys of all endpoints of a tenant, told " +
+			"apart by kid. Of more than 1,000 they are the newest; who has more asks by endpoint. A tenant without such " +
+			"keys is not there.",
 	}, a.getTenantPublicKeys)
 }
 

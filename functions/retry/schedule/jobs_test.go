@@ -131,13 +131,13 @@ func TestJobs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			registry := prometheus.NewRegistry()
 			b := setup(t, func(c *schedule.Config) { c.Metrics = schedule.NewMetrics(registry) })
-			failed := func() (n float64) {
+			failed := func() (n int) {
 				families, err := registry.Gather()
 				require.NoError(t, err)
 				for _, f := range families {
 					for _, m := range f.GetMetric() {
 						if f.GetName() == "homing_jobs_ended_total" && m.GetLabel()[1].GetValue() == string(store.JobFailed) {
-							n += m.GetCounter().GetValue()
+							n += int(m.GetCounter().GetValue())
 						}
 					}
 				}
@@ -149,7 +149,7 @@ func TestJobs(t *testing.T) {
 			b.store.failedRun.Job = store.Job{ID: webhook.ID{0: 9}, Kind: store.JobReplay, State: store.JobFailed}
 			b.store.giveJobs(errors.New("too often"))
 			require.Error(t, b.scheduler.Tick(t.Context()))
-			require.EqualValues(t, 1, failed())
+			require.Equal(t, 1, failed())
 		})
 	})
 

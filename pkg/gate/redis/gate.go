@@ -38,8 +38,8 @@ type Gate struct {
 
 var _ gate.Gate = (*Gate)(nil)
 
-// key is the key of an endpoint's meter; v2, for v1 counted by the second. The braces are a hash tag, by which a cluster
-// spreads them over its nodes.
+// key is the key of an endpoint's meter; v2, for v1 counted by the second. The braces are a hash tag, by which a
+// cluster spreads them over its nodes.
 func (g *Gate) key(endpoint webhook.ID) string {
 	return g.prefix + "gate:v2:{" + endpoint.String() + "}"
 }

@@ -85,8 +85,8 @@ func (s *Store) deliveries(ctx context.Context, sql string, args []any) ([]webho
 // outcomeStep is how many deliveries are looked at in one step of a page by outcome.
 const outcomeStep = 500
 
-// DeliveriesByOutcome implements [store.Browser]. It reads the list as Deliveries does, step by step, with two statements
-// each.
+// DeliveriesByOutcome implements [store.Browser]. It reads the list as Deliveries does, step by step, with two
+// statements each.
 func (s *Store) DeliveriesByOutcome(
 	ctx context.Context, q store.DeliveryQuery, outcome webhook.Outcome,
 ) (store.OutcomePage, error) {

@@ -198,8 +198,8 @@ func changeStatus(ctx context.Context, tx pgx.Tx, c store.StatusChange) error {
 // goneOrChanged is the error of a change that has found no endpoint with its version.
 func goneOrChanged(ctx context.Context, tx pgx.Tx, tenant string, id webhook.ID) error {
 	var there bool
-	err := tx.QueryRow(ctx, "SELECT true FROM endpoints WHERE id = $1 AND tenant = $2 AND status <> 'deleted'", id, tenant).
-		Scan(&there) // no row: not found
+	err := tx.QueryRow(ctx, "SELECT true FROM endpoints WHERE id = $1 AND tenant = $2 AND status <> 'deleted'", id,
+		tenant).Scan(&there) // no row: not found
 	return cmp.Or(err, store.ErrConflict)
 }
 

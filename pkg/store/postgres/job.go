@@ -122,8 +122,8 @@ func (s *Store) startJob(ctx context.Context, tx pgx.Tx, j store.Job) (store.Job
 	return scanJob(tx.QueryRow(ctx, jobSQL, j.ID, j.Tenant))
 }
 
-// requireVersion requires that the endpoint of a job has not changed. Whoever changes it meanwhile waits for the lock on
-// the tenant, and does it after the job has begun.
+// requireVersion requires that the endpoint of a job has not changed. Whoever changes it meanwhile waits for the lock
+// on the tenant, and does it after the job has begun.
 func requireVersion(ctx context.Context, tx pgx.Tx, j *store.Job) error {
 	var version int64
 	err := tx.QueryRow(ctx, "SELECT version FROM endpoints WHERE id = $1 AND tenant = $2", j.Spec.Endpoint, j.Tenant).

@@ -52,9 +52,9 @@ func (w *walk) next(ctx context.Context) error {
 		e := &f.event
 		var extensions []byte
 		var there bool
-		err := rows.Scan(&last, &looked, &f.Delivery, &f.Event, &f.Endpoint, &there, (*nullText)(&e.Source), (*nullText)(&e.CEID),
-			(*nullText)(&e.Type), (*nullText)(&e.Subject), &e.Time, (*nullText)(&e.DataType), (*nullText)(&e.DataSchema),
-			&extensions)
+		err := rows.Scan(&last, &looked, &f.Delivery, &f.Event, &f.Endpoint, &there, (*nullText)(&e.Source),
+			(*nullText)(&e.CEID), (*nullText)(&e.Type), (*nullText)(&e.Subject), &e.Time, (*nullText)(&e.DataType),
+			(*nullText)(&e.DataSchema), &extensions)
 		if err != nil {
 			return err
 		}

@@ -125,7 +125,9 @@ func selectsOutcomes(t *testing.T, b *bundle) {
 			store.DeliveryQuery{State: webhook.StateExhausted}, webhook.OutcomeServerError,
 			[]webhook.Delivery{elsewhere, failed},
 		},
-		"live":   {store.DeliveryQuery{State: webhook.StateAttempting}, webhook.OutcomeServerError, []webhook.Delivery{waiting}},
+		"live": {
+			store.DeliveryQuery{State: webhook.StateAttempting}, webhook.OutcomeServerError, []webhook.Delivery{waiting},
+		},
 		"event":  {store.DeliveryQuery{Event: failed.Event}, webhook.OutcomeServerError, []webhook.Delivery{failed}},
 		"before": {store.DeliveryQuery{Before: waiting.ID}, webhook.OutcomeServerError, []webhook.Delivery{failed}},
 		"none":   {store.DeliveryQuery{}, webhook.OutcomeTimeout, nil},
