@@ -144,9 +144,9 @@ func complete[T any](
 }
 
 func (a *app) endpointIDs() cobra.CompletionFunc {
-	return complete(a, func(ctx context.Context, c *client.Client) iter.Seq2[client.Endpoint, error] {
+	return complete(a, func(ctx context.Context, c *client.Client) iter.Seq2[client.ListedEndpoint, error] {
 		return c.ListEndpoints(ctx, client.ListEndpointsParams{Limit: 50})
-	}, func(e client.Endpoint) (string, string) { return e.ID, e.URL })
+	}, func(e client.ListedEndpoint) (string, string) { return e.ID, e.URL })
 }
 
 func (a *app) deliveryIDs() cobra.CompletionFunc {
@@ -177,13 +177,4 @@ func (a *app) rejectedIDs() cobra.CompletionFunc {
 	return complete(a, func(ctx context.Context, c *client.Client) iter.Seq2[client.RejectedEvent, error] {
 		return c.ListRejectedEvents(ctx, client.ListRejectedEventsParams{Limit: 50})
 	}, func(r client.RejectedEvent) (string, string) { return r.ID, r.Reason })
-}
-
-// madeAt is when a thing was made, which its id says.
-func madeAt(id string) string {
-	parsed, err := webhook.ParseID(id)
-	if err != nil {
-		return ""
-	}
-	return clockTime(parsed.Time())
 }

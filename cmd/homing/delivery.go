@@ -28,7 +28,7 @@ func deliveryRow(d client.Delivery) []string {
 		due = clockTime(d.DueAt)
 	}
 	return []string{
-		d.ID, stateOf(d.State, d.Reason), strconv.FormatInt(d.Attempts, 10), madeAt(d.ID), due, d.Endpoint,
+		d.ID, stateOf(d.State, d.Reason), strconv.FormatInt(d.Attempts, 10), clockTime(d.CreatedAt), due, d.Endpoint,
 	}
 }
 
@@ -43,14 +43,17 @@ func stateOf(state, reason string) string {
 func deliveryList(a *app) *cobra.Command {
 	var l listing
 	var p client.ListDeliveriesParams
-	states := joined(webhook.States)
+	states, outcomes := joined(webhook.States), joined(webhook.Outcomes)
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the tenant's deliveries, newest first", Args: cobra.NoArgs,
 		Example: `  homing delivery list --state exhausted --since 7d --limit 100
-  homing delivery list --endpoint 0199... -o json`,
+  homing delivery list --endpoint 0199... --outcome timeout -o json`,
 		RunE: a.calls(func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 			if p.State != "" && !slices.Contains(webhook.States, webhook.State(p.State)) {
 				return usage(fmt.Sprintf("--state %q is none of %s", p.State, states))
+			}
+			if p.Outcome != "" && !slices.Contains(webhook.Outcomes, webhook.Outcome(p.Outcome)) {
+				return usage(fmt.Sprintf("--outcome %q is none of %s", p.Outcome, outcomes))
 			}
 			p.Since, p.Until, p.Limit = l.from(), l.to(), l.page()
 			return list(a, cmd, &l, c.ListDeliveries(ctx, p), rows[client.Delivery]{deliveryColumns, deliveryRow})
@@ -62,16 +65,19 @@ func deliveryList(a *app) *cobra.Command {
 	f.StringVar(&p.Event, "event", "", "only those of this event")
 	f.StringVar(&p.State, "state", "", "only those in this state: "+states)
 	must(cmd.RegisterFlagCompletionFunc("endpoint", a.endpointIDs()))
-	must(cmd.RegisterFlagCompletionFunc("state", func(*cobra.Command, []string, string) (
-		[]string, cobra.ShellCompDirective,
-	) {
-		words := make([]string, len(webhook.States))
-		for i, state := range webhook.States {
-			words[i] = string(state)
-		}
-		return words, cobra.ShellCompDirectiveNoFileComp
-	}))
+	f.StringVar(&p.Outcome, "outcome", "", "only those whose last attempt had this outcome: "+outcomes)
+	must(cmd.RegisterFlagCompletionFunc("state", oneOfThese(webhook.States)))
+	must(cmd.RegisterFlagCompletionFunc("outcome", oneOfThese(webhook.Outcomes)))
 	return cmd
+}
+
+// oneOfThese completes a flag that takes one of some words.
+func oneOfThese[T ~string](all []T) cobra.CompletionFunc {
+	words := make([]string, len(all))
+	for i, word := range all {
+		words[i] = string(word)
+	}
+	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 }
 
 func deliveryGet(a *app) *cobra.Command {

@@ -152,13 +152,16 @@ func endpointList(a *app) *cobra.Command {
 	var l listing
 	var status, search string
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the tenant's endpoints, oldest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List the tenant's endpoints, oldest first, with how they do", Args: cobra.NoArgs,
 		Example: "  homing endpoint list --status disabled -o json",
 		RunE: a.calls(func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 			all := c.ListEndpoints(ctx, client.ListEndpointsParams{Status: status, Search: search, Limit: l.page()})
-			columns := []string{"ID", "STATUS", "URL", "TYPES", "FILTER"}
-			return list(a, cmd, &l, all, rows[client.Endpoint]{columns, func(e client.Endpoint) []string {
-				return []string{e.ID, e.Status, safe(e.URL), typesOf(e.Types), safe(e.Filter)}
+			columns := []string{"ID", "STATE", "SUCCESS", "LAST FAILURE", "URL", "TYPES", "FILTER"}
+			return list(a, cmd, &l, all, rows[client.ListedEndpoint]{columns, func(e client.ListedEndpoint) []string {
+				return []string{
+					e.ID, stateOf(e.Health.State, safe(e.StatusReason)), rateOf(e.Health.SuccessRate),
+					failureOf(e.Health.LastFailure), safe(e.URL), typesOf(e.Types), safe(e.Filter),
+				}
 			}})
 		}),
 	}
@@ -168,6 +171,14 @@ func endpointList(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&status, "status", "", "only those with this status: active, paused, disabled")
 	cmd.Flags().StringVar(&search, "search", "", "only those whose URL has this in it")
 	return cmd
+}
+
+// failureOf says when an endpoint failed last, and how.
+func failureOf(f *client.FailedDetail) string {
+	if f == nil {
+		return "-"
+	}
+	return clockTime(f.At) + " " + f.Outcome
 }
 
 func typesOf(types []string) string {

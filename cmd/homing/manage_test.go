@@ -119,14 +119,15 @@ func eventTypesAreManaged(t *testing.T, env []string) {
 func endpointsAreLookedAfter(t *testing.T, env []string) {
 	t.Helper()
 	url, posts := receiver(t)
+	must(t, env, "event-type", "create", "parcel.sent", "--example", `{"order": 1}`)
 	id := shown[struct{ ID string }](t, env, "endpoint", "create", "--url", url, "--types", "never").ID
 
-	sent := shown[struct{ Event, Delivery string }](t, env, "endpoint", "test", id, "--type", "order.paid")
-	require.Equal(t, "order.paid", (<-posts).Get("ce-type"))
+	sent := shown[struct{ Event, Delivery string }](t, env, "endpoint", "test", id, "--type", "parcel.sent")
+	require.Equal(t, "parcel.sent", (<-posts).Get("ce-type"))
 	require.Contains(t, must(t, env, "event", "get", sent.Event), `{"order":1}`, "the example of the catalogue")
 	eventually(t, env, "succeeded", "delivery", "get", sent.Delivery)
 	attempt := must(t, env, "attempt", "get", sent.Delivery, "1")
-	require.Regexp(t, `> ce-type +order\.paid`, attempt)
+	require.Regexp(t, `> ce-type +parcel\.sent`, attempt)
 	require.NotContains(t, attempt, "v1,", "signatures are not shown")
 	require.Contains(t, must(t, env, "endpoint", "test", id, "--data", `{"a": 1}`), "homing delivery get")
 	require.Equal(t, "io.homing.test", (<-posts).Get("ce-type"))
@@ -142,6 +143,10 @@ func endpointsAreLookedAfter(t *testing.T, env []string) {
 
 	eventually(t, env, "100.0 %", "endpoint", "health", id)
 	require.Regexp(t, `state +healthy`, must(t, env, "endpoint", "health", id))
+	require.Regexp(t, id+` +healthy +100\.0 % +- `, must(t, env, "endpoint", "list"))
+	require.Contains(t, must(t, env, "delivery", "list", "--endpoint", id, "--outcome", "success"), sent.Delivery)
+	require.NotContains(t, must(t, env, "delivery", "list", "--endpoint", id, "--outcome", "timeout"), sent.Delivery)
+	require.Equal(t, 2, exits(t, env, "", "delivery", "list", "--outcome", "perhaps").code)
 	stats := must(t, env, "stats", "--endpoint", id, "--since", "1h", "--bucket", "5m")
 	require.Regexp(t, `AT +EVENTS +ATTEMPTS +SUCCESS +P50 +P99`, stats)
 	require.Regexp(t, `total +- +[12] +100\.0 % +[0-9.]+ ms +[0-9.]+ ms +[12] +0\n`, stats)

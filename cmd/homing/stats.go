@@ -78,11 +78,14 @@ func countsRow(of string, n client.Counts) []string {
 }
 
 // successRate is the share of the attempts that succeeded; nothing is said of none.
-func successRate(n client.Counts) string {
-	if n.SuccessRate == nil {
+func successRate(n client.Counts) string { return rateOf(n.SuccessRate) }
+
+// rateOf is a share in percent; nil is that of nothing.
+func rateOf(share *float64) string {
+	if share == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%.1f %%", 100*(*n.SuccessRate))
+	return fmt.Sprintf("%.1f %%", 100*(*share))
 }
 
 func milliseconds(v float64) string { return fmt.Sprintf("%.1f ms", v) }

@@ -28,6 +28,14 @@ func (c *Client) GetPublicKeys(ctx context.Context, endpointID string, options .
 	return one[JWKSet](ctx, c, request{method: http.MethodGet, path: "/.well-known/homing/endpoints/{endpoint}/jwks.json", ids: []string{endpointID}}, options)
 }
 
+// GetTenantPublicKeys is GET /.well-known/homing/tenants/{tenant}/jwks.json: get the public keys of a tenant.
+// As of an endpoint, for receivers that have several: the keys of all endpoints of a tenant, told apart by kid.
+// Of more than 1,000 they are the newest; who has more asks by endpoint. A tenant without such keys is not
+// there.
+func (c *Client) GetTenantPublicKeys(ctx context.Context, tenantID string, options ...CallOption) (*JWKSet, error) {
+	return one[JWKSet](ctx, c, request{method: http.MethodGet, path: "/.well-known/homing/tenants/{tenant}/jwks.json", ids: []string{tenantID}}, options)
+}
+
 // ListAuditLogParams are the parameters of ListAuditLog; those that are zero are not sent.
 type ListAuditLogParams struct {
 	// Where to go on: the next_cursor of the page before. Leave it out for the first page.
@@ -75,6 +83,11 @@ type ListDeliveriesParams struct {
 	// Only those in this state: exhausted are those that were given up. One of: scheduled, attempting, succeeded,
 	// exhausted, cancelled.
 	State string
+	// Only those whose attempt that was recorded last had this outcome. They are looked for among what the other
+	// parameters select, 2,000 deliveries a page: a page may be short, or empty, and have a next_cursor all the
+	// same. One of: success, redirect, gone, throttled, client_error, server_error, timeout, dns_error,
+	// connect_error, tls_error, protocol_error, blocked, config_error, interrupted, unsent.
+	Outcome string
 	// Only from this moment on.
 	Since time.Time
 	// Only before this moment.
@@ -88,6 +101,7 @@ func (p ListDeliveriesParams) query() url.Values {
 	put(q, "endpoint", p.Endpoint)
 	put(q, "event", p.Event)
 	put(q, "state", p.State)
+	put(q, "outcome", p.Outcome)
 	put(q, "since", p.Since)
 	put(q, "until", p.Until)
 	return q
@@ -148,19 +162,19 @@ func (p ListEndpointsParams) query() url.Values {
 	return q
 }
 
-// ListEndpoints is GET /v1/endpoints: list endpoints. Oldest first, without deleted ones. It needs the scope
-// endpoints:read.
+// ListEndpoints is GET /v1/endpoints: list endpoints. Oldest first, without deleted ones; each with how it has
+// been doing. It needs the scope endpoints:read.
 // It goes through all pages; an error ends it.
-func (c *Client) ListEndpoints(ctx context.Context, params ListEndpointsParams, options ...CallOption) iter.Seq2[Endpoint, error] {
-	return pages(params.Cursor, func(cursor string) (*Page[Endpoint], error) {
+func (c *Client) ListEndpoints(ctx context.Context, params ListEndpointsParams, options ...CallOption) iter.Seq2[ListedEndpoint, error] {
+	return pages(params.Cursor, func(cursor string) (*Page[ListedEndpoint], error) {
 		params.Cursor = cursor
 		return c.ListEndpointsPage(ctx, params, options...)
 	})
 }
 
 // ListEndpointsPage is one page of ListEndpoints.
-func (c *Client) ListEndpointsPage(ctx context.Context, params ListEndpointsParams, options ...CallOption) (*Page[Endpoint], error) {
-	return one[Page[Endpoint]](ctx, c, request{method: http.MethodGet, path: "/v1/endpoints", query: params.query(), tenant: true}, options)
+func (c *Client) ListEndpointsPage(ctx context.Context, params ListEndpointsParams, options ...CallOption) (*Page[ListedEndpoint], error) {
+	return one[Page[ListedEndpoint]](ctx, c, request{method: http.MethodGet, path: "/v1/endpoints", query: params.query(), tenant: true}, options)
 }
 
 // CreateEndpoint is POST /v1/endpoints: create an endpoint. Events that are accepted from now on are matched
@@ -344,9 +358,9 @@ func (c *Client) GetEvent(ctx context.Context, eventID string, options ...CallOp
 }
 
 // EraseEventPayload is DELETE /v1/events/{event}/payload: erase an event's payload. For good, with those of all
-// its replays and what its attempts were answered; that it was accepted and where it went stays on record. What
-// is still to be sent of it is cancelled; an attempt that is under way may still finish. It cannot be replayed
-// any more. Again changes nothing. It needs the scope deliveries:write.
+// its replays and the headers and bodies that its attempts were answered with; that it was accepted and where
+// it went stays on record. What is still to be sent of it is cancelled; an attempt that is under way may still
+// finish. It cannot be replayed any more. Again changes nothing. It needs the scope deliveries:write.
 func (c *Client) EraseEventPayload(ctx context.Context, eventID string, options ...CallOption) (*EventWithData, error) {
 	return one[EventWithData](ctx, c, request{method: http.MethodDelete, path: "/v1/events/{event}/payload", ids: []string{eventID}, tenant: true}, options)
 }
@@ -730,7 +744,7 @@ type CreateEventTypeInput struct {
 	Description *string `json:"description,omitzero"`
 	// Data of that kind, up to 32 KiB, which must satisfy the schema. null: none.
 	Example json.RawMessage `json:"example,omitzero"`
-	// The CloudEvents type; it never changes.
+	// The CloudEvents type, without spaces and control characters; it never changes.
 	Name string `json:"name"`
 	// The JSON Schema (2020-12) of the data, up to 32 KiB and 64 levels; it may refer to its own parts only. null:
 	// none.
@@ -777,6 +791,8 @@ type Delivery struct {
 	ID string `json:"id"`
 	// How many attempts were begun.
 	Attempts int64 `json:"attempts"`
+	// When it was made, to the millisecond: with the event, or when it was replayed.
+	CreatedAt time.Time `json:"created_at"`
 	// When the next attempt may be made; missing once it has ended.
 	DueAt    time.Time `json:"due_at,omitzero"`
 	Endpoint string    `json:"endpoint"`
@@ -795,6 +811,8 @@ type DeliveryWithAttempts struct {
 	ID string `json:"id"`
 	// How many attempts were begun.
 	Attempts int64 `json:"attempts"`
+	// When it was made, to the millisecond: with the event, or when it was replayed.
+	CreatedAt time.Time `json:"created_at"`
 	// When the next attempt may be made; missing once it has ended.
 	DueAt     time.Time `json:"due_at,omitzero"`
 	Endpoint  string    `json:"endpoint"`
@@ -1107,6 +1125,55 @@ type Latency struct {
 	FirstByte float64 `json:"first_byte"`
 	TLS       float64 `json:"tls"`
 	Total     float64 `json:"total"`
+}
+
+// ListedEndpoint is what the API shows.
+type ListedEndpoint struct {
+	ID string `json:"id"`
+	// What it has consented to in a handshake. Missing: it was not asked, or has not.
+	Consent   *Consent  `json:"consent,omitzero"`
+	CreatedAt time.Time `json:"created_at"`
+	// A CloudEvents SQL expression that an event must satisfy as well.
+	Filter string `json:"filter,omitzero"`
+	// What the body of a POST is. One of: binary, structured, standard.
+	Format string `json:"format"`
+	// The headers sent with each POST, without values.
+	HeaderNames []string `json:"header_names"`
+	// How it has been doing; GET …/health says more.
+	Health   ListedHealth `json:"health"`
+	PausedAt time.Time    `json:"paused_at,omitzero"`
+	// Attempts per second at most; 0: no bound.
+	RatePerSecond int64 `json:"rate_per_second"`
+	// The waiting time before each attempt. Missing: the deployment's.
+	Schedule []string `json:"schedule,omitzero"`
+	// Only an active one is sent to. One of: active, paused, disabled, deleted.
+	Status string `json:"status"`
+	// Why it is not active.
+	StatusReason string `json:"status_reason,omitzero"`
+	// Its answer asked not to be sent to before.
+	ThrottledUntil time.Time `json:"throttled_until,omitzero"`
+	// Of one whole attempt. Missing: the deployment's.
+	Timeout string `json:"timeout,omitzero"`
+	// The event types subscribed to; none: all.
+	Types []string `json:"types"`
+	// Where events are POSTed.
+	URL string `json:"url"`
+	// Grows with each change; it is the ETag as well.
+	Version int64 `json:"version"`
+}
+
+// ListedHealth is what the API shows.
+type ListedHealth struct {
+	// Attempts that were sent in the last 24 hours, to the hour.
+	Attempts      int64         `json:"attempts"`
+	LastFailure   *FailedDetail `json:"last_failure,omitzero"`
+	LastSuccessAt time.Time     `json:"last_success_at,omitzero"`
+	// As of the endpoint's health. One of: healthy, failing, throttled, paused, disabled, deleted.
+	State string `json:"state"`
+	// Since when it is in this state, where that is known.
+	StateSince time.Time `json:"state_since,omitzero"`
+	// The share of them that succeeded; missing when there were none.
+	SuccessRate *float64 `json:"success_rate,omitzero"`
 }
 
 // NewEndpoint is what the API shows.

@@ -101,9 +101,9 @@ func consentOf(res *http.Response, r HandshakeRequest) (webhook.Consent, error) 
 		return consent, nil
 	}
 	perMinute, err := strconv.ParseInt(rate, 10, 31)
-	if err != nil || perMinute < webhook.MinPerMinute {
-		return webhook.Consent{}, noConsent(fmt.Sprintf("%s with %s %q, which must be * or a number from %d on", answered,
-			headerAllowedRate, clean(rate, maxAnswered), webhook.MinPerMinute))
+	if err != nil || perMinute < 1 {
+		return webhook.Consent{}, noConsent(fmt.Sprintf("%s with %s %q, which must be * or a number from 1 on", answered,
+			headerAllowedRate, clean(rate, maxAnswered)))
 	}
 	consent.PerMinute = int(perMinute)
 	return consent, nil

@@ -73,7 +73,11 @@ func TestHandshake(t *testing.T) {
 		"ToOthers":    {200, allowed("other.example", ""), 0, none, `"other.example", which is not "homing.example"`},
 		"NoRate":      {200, allowed("*", ""), 60, none, "without WebHook-Allowed-Rate"},
 		"BadRate":     {200, allowed("*", "many"), 0, none, `WebHook-Allowed-Rate "many"`},
-		"SlowRate":    {200, allowed("*", "59"), 0, none, "a number from 60 on"},
+		"SlowRate": {
+			200, allowed("*", "1"), 60, webhook.Consent{Origin: origin, PerMinute: 1}, "",
+		},
+		"NoRateAtAll": {200, allowed("*", "0"), 0, none, "a number from 1 on"},
+		"BelowNone":   {200, allowed("*", "-5"), 0, none, "a number from 1 on"},
 		"HugeRate":    {200, allowed("*", "99999999999"), 0, none, "WebHook-Allowed-Rate"},
 		"Elsewhere":   {307, map[string]string{"Location": "http://127.0.0.1:1/"}, 0, none, "it answered 307 without"},
 	} {

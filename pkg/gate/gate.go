@@ -25,11 +25,11 @@ type Gate interface {
 	Close() error
 }
 
-// Request asks for up to Want sends to an endpoint whose limit is PerSecond (at least 1) with a burst of one second's
-// worth.
+// Request asks for up to Want sends to an endpoint whose limit is PerMinute (at least 1) with a burst of one second's
+// worth, or of one send where that is more.
 type Request struct {
 	Endpoint  webhook.ID
-	PerSecond int
+	PerMinute int
 	Want      int
 }
 

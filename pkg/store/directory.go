@@ -77,6 +77,7 @@ type Directory interface {
 	TenantDirectory
 	KeyDirectory
 	EndpointDirectory
+	SecretDirectory
 	EventTypeDirectory
 	Log
 }
@@ -151,7 +152,7 @@ type Log interface {
 	AuditLog(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
 }
 
-// EndpointDirectory is the endpoints with their secrets.
+// EndpointDirectory is the endpoints.
 type EndpointDirectory interface {
 	// CreateEndpoint stores an endpoint with its secrets. Status, Version and CreatedAt are the store's to set, also the
 	// secrets' CreatedAt and Endpoint. Errors: ErrNotFound for an unknown tenant, ErrConflict when the id exists already
@@ -167,10 +168,17 @@ type EndpointDirectory interface {
 	// nil stay as they are. Errors: ErrNotFound, also for a deleted one; ErrConflict when the version is another;
 	// ErrInvalid.
 	UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error
-	// SetEndpointStatus pauses, resumes (active), disables or deletes an endpoint. Setting active wakes the endpoint, so
-	// that its held deliveries are found even when every hint is lost. Nothing leaves deleted. A pause goes on when set
-	// again. Errors: ErrNotFound, also for a deleted one; ErrInvalid for an unknown status.
+	// SetEndpointStatus is ChangeEndpointStatus for whatever version the endpoint has.
 	SetEndpointStatus(ctx context.Context, tenant string, id webhook.ID, s webhook.EndpointStatus, reason string) error
+	// ChangeEndpointStatus pauses, resumes (active), disables or deletes an endpoint. Setting active wakes the endpoint,
+	// so that its held deliveries are found even when every hint is lost. Nothing leaves deleted. A pause goes on when set
+	// again. Errors: ErrNotFound, also for a deleted one; ErrConflict when the version is another; ErrInvalid for an
+	// unknown status.
+	ChangeEndpointStatus(ctx context.Context, c StatusChange) error
+}
+
+// SecretDirectory is the secrets of endpoints, and the public halves of those that have one.
+type SecretDirectory interface {
 	// AddSecret adds a signing key and lets the others of its kind expire after overlap, or when they would have anyway if
 	// that is sooner. CreatedAt is the store's to set. Errors: ErrNotFound, also for a deleted endpoint; ErrConflict when
 	// the id exists already.
@@ -180,6 +188,19 @@ type EndpointDirectory interface {
 	// PublicKeys returns the public keys of an endpoint's Ed25519 secrets that have not expired, newest first, whoever's
 	// the endpoint is: they are no secret. Errors: ErrNotFound, also for a deleted endpoint and one without such a key.
 	PublicKeys(ctx context.Context, endpoint webhook.ID) ([]ed25519.PublicKey, error)
+	// TenantPublicKeys returns those of all endpoints of a tenant that are not deleted, the newest first, at most limit.
+	// Errors: ErrNotFound, also for a tenant that is being deleted and one without such a key; ErrInvalid when the limit
+	// is not 1 to 1000.
+	TenantPublicKeys(ctx context.Context, tenant string, limit int) ([]ed25519.PublicKey, error)
+}
+
+// StatusChange moves an endpoint to a status.
+type StatusChange struct {
+	Tenant   string
+	Endpoint webhook.ID
+	Version  int64 // what it must be at when it is moved; 0: any
+	Status   webhook.EndpointStatus
+	Reason   string // why it is not active
 }
 
 // Browser is how people look at deliveries and act on them by hand. What changes something writes the note of its
@@ -187,14 +208,9 @@ type EndpointDirectory interface {
 type Browser interface {
 	Insight
 	Jobs
+	Lists
 	RejectedBrowser
 
-	// Events lists a tenant's events, newest first, without their payloads.
-	Events(ctx context.Context, q EventQuery) ([]webhook.Event, error)
-	// Deliveries lists a tenant's deliveries, newest first.
-	Deliveries(ctx context.Context, q DeliveryQuery) ([]webhook.Delivery, error)
-	// Delivery returns one with its event (payload included) and its attempts in order. Errors: ErrNotFound.
-	Delivery(ctx context.Context, tenant string, id webhook.ID) (DeliveryView, error)
 	// RetryNow makes a scheduled delivery due at once; of a terminal one it makes a replay: a new delivery, with the event
 	// copied to now (Origin names the first), due at once, with the lifetime of a new one. It returns the delivery to hint
 	// at; its wake time is now, so that the next tick finds it when nobody can hint. Errors: ErrNotFound; ErrConflict
@@ -207,10 +223,24 @@ type Browser interface {
 	// endpoint is not active; ErrInvalid.
 	SendTest(ctx context.Context, t NewTest) (Due, error)
 	// ErasePayload removes the payload of an event, of all copies that replays made of it and of what it was copied from,
-	// and the bodies that their attempts were answered with; the rest stays. What is live of them ends cancelled
-	// (webhook.ReasonErased) in the same transaction: an attempt under way may still finish, and only that. It returns
+	// and the headers and bodies that their attempts were answered with; the rest stays. What is live of them ends
+	// cancelled (webhook.ReasonErased) in the same transaction: an attempt under way may still finish, and only that;
+	// what it is answered is not kept. It returns
 	// since when it is erased; again changes nothing. Errors: ErrNotFound.
 	ErasePayload(ctx context.Context, tenant string, event webhook.ID) (time.Time, error)
+}
+
+// Lists is how people look at events and deliveries.
+type Lists interface {
+	// Events lists a tenant's events, newest first, without their payloads.
+	Events(ctx context.Context, q EventQuery) ([]webhook.Event, error)
+	// Deliveries lists a tenant's deliveries, newest first.
+	Deliveries(ctx context.Context, q DeliveryQuery) ([]webhook.Delivery, error)
+	// DeliveriesByOutcome lists those of them whose attempt that was recorded last had an outcome. There is no index for
+	// that: it looks through what the query selects, at most OutcomeWalk deliveries, and says where it came to.
+	DeliveriesByOutcome(ctx context.Context, q DeliveryQuery, outcome webhook.Outcome) (OutcomePage, error)
+	// Delivery returns one with its event (payload included) and its attempts in order. Errors: ErrNotFound.
+	Delivery(ctx context.Context, tenant string, id webhook.ID) (DeliveryView, error)
 }
 
 // RejectedBrowser is how people look at what was rejected, and act on it.
@@ -250,6 +280,17 @@ type DeliveryQuery struct {
 	From     webhook.ID    // only from this id on; zero: to the oldest
 	Before   webhook.ID    // only older ones, for the next page; zero: from the newest
 	Limit    int           // 1 to 1000; ErrInvalid otherwise
+}
+
+// OutcomeWalk is how many deliveries one page of DeliveriesByOutcome looks at.
+const OutcomeWalk = 2000
+
+// OutcomePage is a page of deliveries that were looked through.
+type OutcomePage struct {
+	// Deliveries are those found, the newest first; there may be more of them also when there are fewer than the limit.
+	Deliveries []webhook.Delivery
+	// Next is the last delivery that was looked at, before which the next page begins; zero when there is no more.
+	Next webhook.ID
 }
 
 // EventQuery selects events of a tenant.

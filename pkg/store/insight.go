@@ -27,6 +27,10 @@ type Statistics interface {
 	TalliedAt(ctx context.Context) (time.Time, error)
 	// Health returns what is known of an endpoint besides its settings. Errors: ErrNotFound.
 	Health(ctx context.Context, tenant string, endpoint webhook.ID) (Health, error)
+	// HealthPage returns what can be had cheaply of many endpoints, by their ids: at most 1000 in one query, without
+	// Waiting. Attempts are those counted since a time, by whole hours where those are made. Endpoints that are not the
+	// tenant's are left out. Errors: ErrInvalid for more endpoints.
+	HealthPage(ctx context.Context, tenant string, endpoints []webhook.ID, since time.Time) (map[webhook.ID]Summary, error)
 }
 
 const (
@@ -115,6 +119,13 @@ type Health struct {
 	Waiting int
 	// AsOf is up to when what was recorded has been counted.
 	AsOf time.Time
+}
+
+// Summary is the health of an endpoint in a list.
+type Summary struct {
+	Health
+	// Sent and Succeeded are how many attempts were sent, and how many of them succeeded.
+	Sent, Succeeded int64
 }
 
 // HealthCap is up to where Health counts exactly.

@@ -94,6 +94,8 @@ type Job struct {
 	TotalExact bool
 	// PerSecond bounds the rows changed in a second; 0 means no bound.
 	PerSecond int
+	// IfVersion is the version that the endpoint of a new job must be at, 0 for any. It is not kept.
+	IfVersion int64
 	// Error says why it failed, or was cancelled by itself; for people.
 	Error     string
 	CreatedBy webhook.ID // the API key; zero when it was none
@@ -139,10 +141,10 @@ type Jobs interface {
 	// the store's; it returns the job as stored. When what is held for the endpoint is being dropped already, that job is
 	// returned and no note is written. Events whose payload is erased are passed over by replays of a range. Errors:
 	// ErrNotFound for an unknown tenant, endpoint or event, also a tenant that is being deleted; ErrErased for an event
-	// whose payload is; ErrConflict when the endpoint is deleted, when it is active and so holds nothing, or when the
-	// tenant has MaxJobs already; ErrInvalid for another kind or a spec that cannot be.
+	// whose payload is; ErrConflict when the endpoint is deleted or not at IfVersion, when it is active and so holds
+	// nothing, or when the tenant has MaxJobs already; ErrInvalid for another kind or a spec that cannot be.
 	StartJob(ctx context.Context, j Job) (Job, error)
-	// PreviewReplay says what a replay would do, were it to begin now. Errors: as StartJob.
+	// PreviewReplay says what a replay would do, were it to begin now: what it counts, the job makes. Errors: as StartJob.
 	PreviewReplay(ctx context.Context, tenant string, spec JobSpec) (ReplayPreview, error)
 	// Job returns one. Errors: ErrNotFound.
 	Job(ctx context.Context, tenant string, id webhook.ID) (Job, error)
@@ -160,8 +162,8 @@ type JobRunner interface {
 	// one commit with the job's progress and the time of its next chunk: the rows divided by PerSecond later. Concurrent
 	// calls take different jobs. What the chunk made is to be hinted at after the commit; the reconciler finds it anyway.
 	//
-	// A chunk that fails changes nothing and is put off, longer each time; after JobTries the job has failed. An error is
-	// about that one chunk, unless it is ErrUnavailable.
+	// A chunk that fails changes nothing and is put off, longer each time; after JobTries the job has failed, and comes
+	// with the error of its last chunk. An error is about that one chunk, unless it is ErrUnavailable.
 	RunJob(ctx context.Context, ids *webhook.IDSource) (JobRun, error)
 }
 

@@ -73,23 +73,20 @@ type Endpoint struct {
 type Consent struct {
 	// Origin is the sender that it consented to, sent with each delivery as WebHook-Request-Origin.
 	Origin string
-	// PerMinute bounds the attempts per minute, at least [MinPerMinute]; 0 means no bound.
+	// PerMinute bounds the attempts per minute; 0 means no bound.
 	PerMinute int
 	// At is when it consented.
 	At time.Time
 }
 
-// MinPerMinute is the lowest bound that can be kept: rates are counted per second.
-const MinPerMinute = 60
-
-// Rate is how many attempts per second the endpoint may get: RatePerSecond, or what it consented to if that is less; 0
-// means no bound.
-func (e *Endpoint) Rate() int {
-	consented := e.Consent.PerMinute / 60
-	if e.RatePerSecond == 0 || consented > 0 && consented < e.RatePerSecond {
+// PerMinute is how many attempts per minute the endpoint may get: RatePerSecond, or what it consented to if that is
+// less; 0 means no bound.
+func (e *Endpoint) PerMinute() int {
+	own, consented := e.RatePerSecond*60, e.Consent.PerMinute
+	if own == 0 || consented > 0 && consented < own {
 		return consented
 	}
-	return e.RatePerSecond
+	return own
 }
 
 // RunningClock is the endpoint's own clock at now: it stands still while the endpoint is paused. Deliveries expire by

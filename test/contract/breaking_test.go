@@ -52,6 +52,11 @@ func TestBreakingChangesAreFound(t *testing.T) {
 		"ParameterRequired":   {`"in": "query",`, `"in": "query", "required": true,`, "is required now"},
 		"ParameterLosesValue": {`["a", "b"]`, `["a"]`, "does not take b"},
 		"ParameterShorter":    {`"maxLength": 9`, `"maxLength": 5`, "maxLength"},
+		"MediaTypeRemoved": {
+			`{"content": {"application/json": {"schema": {"$ref": "#/components/schemas/In"}}}}`,
+			`{"content": {"application/xml": {"schema": {"$ref": "#/components/schemas/In"}}}}`,
+			"does not take application/json",
+		},
 		"BodyFieldRequired": {
 			`"In": {"type": "object", "required": ["a"]`,
 			`"In": {"type": "object", "required": ["a", "n"]`, "n is required now",
@@ -156,12 +161,7 @@ func (c *comparison) operation(where string, before, after any) {
 		c.add(where, "needs another scope")
 	}
 	c.parameters(where, list(child(before, "parameters")), list(child(after, "parameters")))
-	body := []string{"requestBody", "content", "application/json", "schema"}
-	if was := child(before, body...); was != nil {
-		c.schema(where+" body", was, child(after, body...), true)
-	} else if child(after, "requestBody", "required") == true {
-		c.add(where, "a body is required now")
-	}
+	c.bodies(where, before, after)
 	for status, response := range object(child(before, "responses")) {
 		now := child(after, "responses", status)
 		if status[0] != '2' {
@@ -172,6 +172,23 @@ func (c *comparison) operation(where string, before, after any) {
 		}
 		for media, content := range object(child(response, "content")) {
 			c.schema(where+" answer", child(content, "schema"), child(now, "content", media, "schema"), false)
+		}
+	}
+}
+
+// bodies compares what clients send, by media type.
+func (c *comparison) bodies(where string, before, after any) {
+	sent := object(child(before, "requestBody", "content"))
+	if len(sent) == 0 && child(after, "requestBody", "required") == true {
+		c.add(where, "a body is required now")
+	}
+	for media, content := range sent {
+		now := child(after, "requestBody", "content", media)
+		switch was := child(content, "schema"); {
+		case now == nil:
+			c.add(where, "does not take %s any more", media)
+		case was != nil:
+			c.schema(where+" body", was, child(now, "schema"), true)
 		}
 	}
 }

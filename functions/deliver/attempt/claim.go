@@ -23,7 +23,7 @@ func (d *Deliverer) claimGroup(ctx context.Context, items []store.ClaimItem) ([]
 	if err != nil {
 		return nil, err
 	}
-	d.learn(claims.Work)
+	d.learn(ctx, claims.Work)
 	answers := make([]claimed, len(items))
 	work := make(map[webhook.ID]*store.Work, len(claims.Work))
 	for i := range claims.Work {
@@ -50,12 +50,21 @@ func (d *Deliverer) claimGroup(ctx context.Context, items []store.ClaimItem) ([]
 	return answers, nil
 }
 
+// meet tells the slots whose an endpoint is. The one attempt that it had before its rate was known counts as one of its
+// rate: of a few a minute it is not one more.
+func (d *Deliverer) meet(ctx context.Context, t *store.Target) {
+	rate := t.PerMinute()
+	if first := d.slots.learn(t.ID, t.Tenant, hostOf(t.URL), rate); first {
+		d.passGate(ctx, t.ID, rate, 1)
+	}
+}
+
 // learn tells the slots whose endpoints these are.
-func (d *Deliverer) learn(work []store.Work) {
+func (d *Deliverer) learn(ctx context.Context, work []store.Work) {
 	var last *store.Target
 	for i := range work {
 		if t := work[i].Target; t != nil && t != last {
-			d.slots.learn(t.ID, t.Tenant, hostOf(t.URL), t.Rate())
+			d.meet(ctx, t)
 			last = t
 		}
 	}

@@ -69,7 +69,7 @@ func (d *Deliverer) pullOnce(ctx context.Context, taken []pull) error {
 	if len(request.Pulls) > 0 {
 		claims, err = d.cfg.Store.Claim(ctx, request)
 	}
-	d.learn(claims.Work)
+	d.learn(ctx, claims.Work)
 	for i := range claims.Work {
 		held[claims.Work[i].Delivery.Endpoint]--
 		d.start(job{work: &claims.Work[i], claimedAt: at})
@@ -111,7 +111,7 @@ func (d *Deliverer) passGate(ctx context.Context, endpoint webhook.ID, rate, n i
 		return n
 	}
 	now := d.cfg.Now()
-	grants, err := d.cfg.Gate.Take(ctx, now, []gate.Request{{Endpoint: endpoint, PerSecond: rate, Want: n}})
+	grants, err := d.cfg.Gate.Take(ctx, now, []gate.Request{{Endpoint: endpoint, PerMinute: rate, Want: n}})
 	if err != nil {
 		// The gate that is given falls back by itself; an error here is a fault in it, and a limit is not worth a delivery.
 		d.cfg.Log.WarnContext(ctx, "gate not asked", "error", err)

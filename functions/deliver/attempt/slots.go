@@ -56,7 +56,7 @@ type share struct {
 	known  bool
 	tenant string
 	host   string
-	rate   int // attempts per second; 0: no limit
+	rate   int // attempts per minute; 0: no limit
 	// marks counts how often it was said that there is work; pulled is the count that the last pull answered.
 	marks, pulled int
 	// markedAt is when it was said last; recheckAt is when a drained endpoint is pulled from once more, zero when it is
@@ -136,20 +136,22 @@ func (s *slots) hold(e *share, n int) {
 	}
 }
 
-// learn notes whose endpoint it is, where it is, and how often it may be sent to. The slots that it holds already are
-// counted to them.
-func (s *slots) learn(endpoint webhook.ID, tenant, host string, rate int) {
+// learn notes whose endpoint it is, where it is, and how often it may be sent to, and reports whether none of that was
+// known. The slots that it holds already are counted to them.
+func (s *slots) learn(endpoint webhook.ID, tenant, host string, rate int) (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.of(endpoint)
 	if e.known && e.tenant == tenant && e.host == host {
 		e.rate = rate
-		return
+		return false
 	}
+	first = !e.known
 	held := e.used
 	s.hold(e, -held)
 	e.known, e.tenant, e.host, e.rate = true, tenant, host, rate
 	s.hold(e, held)
+	return first
 }
 
 // giveBack frees slots that were not used: no delivery was claimed with them.

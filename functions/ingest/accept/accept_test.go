@@ -24,6 +24,7 @@ import (
 
 	"github.com/homing-hooks/homing/functions/ingest/accept"
 	"github.com/homing-hooks/homing/pkg/brokersign"
+	"github.com/homing-hooks/homing/pkg/server/openapitest"
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/store/memory"
 	"github.com/homing-hooks/homing/pkg/webhook"
@@ -111,11 +112,33 @@ func (b *bundle) post(t *testing.T, r *http.Request) answer {
 	if r.Header.Get("Authorization") == "" {
 		r.Header.Set("Authorization", "Bearer "+apiKey)
 	}
+	var sent bytes.Buffer
+	r.Body = io.NopCloser(io.TeeReader(r.Body, &sent))
 	w := httptest.NewRecorder()
 	b.public.ServeHTTP(w, r)
 	a := answer{status: w.Code, header: w.Header()}
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &a.body), w.Body.String())
+	if r.Method == http.MethodPost {
+		holdToDocument(t, openapitest.Exchange{
+			Request: r, Sent: sent.Bytes(), Status: a.status, Header: a.header, Body: w.Body.Bytes(),
+		})
+	}
 	return a
+}
+
+// theDocument is what producers know of ingest.
+var theDocument = sync.OnceValues(func() (*openapitest.Document, error) {
+	return openapitest.Load("../../../docs/api/openapi.json")
+})
+
+// holdToDocument requires an exchange to be as the document of the API says.
+func holdToDocument(t *testing.T, x openapitest.Exchange) {
+	t.Helper()
+	document, err := theDocument()
+	require.NoError(t, err)
+	x.Operation = document.Operation(http.MethodPost, accept.EventsPath)
+	require.NotNil(t, x.Operation)
+	require.NoError(t, document.Hold(x))
 }
 
 func (b *bundle) deliveries(t *testing.T) []webhook.Delivery {

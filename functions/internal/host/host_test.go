@@ -36,7 +36,7 @@ func TestUnsharedRateLimitsAreSeen(t *testing.T) {
 		gathered(t, registry))
 	now := time.Now()
 	for range fallback.FailuresDefault {
-		grants, err := g.Take(t.Context(), now, []gate.Request{{Endpoint: webhook.ID{1}, PerSecond: 10, Want: 1}})
+		grants, err := g.Take(t.Context(), now, []gate.Request{{Endpoint: webhook.ID{1}, PerMinute: 600, Want: 1}})
 		require.NoError(t, err)
 		require.Equal(t, 1, grants[0].Granted)
 	}
@@ -56,7 +56,7 @@ func TestRedisMayTakeTheTimeThatItIsGiven(t *testing.T) {
 	g, err := h.openGate()
 	require.NoError(t, err)
 	defer g.Close()
-	_, err = g.Take(t.Context(), time.Now(), []gate.Request{{Endpoint: webhook.ID{1}, PerSecond: 10, Want: 1}})
+	_, err = g.Take(t.Context(), time.Now(), []gate.Request{{Endpoint: webhook.ID{1}, PerMinute: 600, Want: 1}})
 	require.NoError(t, err)
 	require.Zero(t, gathered(t, h.tel.Registry())["homing_deliver_gate_local_total"], "Redis was given up")
 }

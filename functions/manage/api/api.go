@@ -99,6 +99,7 @@ func New(cfg Config) *API {
 	a.registerRedrive()
 	a.registerWellKnown()
 	a.registerStats()
+	a.documentSending()
 	cfg.Metrics.precreate(a.huma.OpenAPI())
 	a.reference = renderReference(a.huma.OpenAPI())
 	a.mux.HandleFunc("GET "+PathReference, a.serveReference)
@@ -108,8 +109,9 @@ func New(cfg Config) *API {
 // description is the frame of the document.
 func description() huma.Config {
 	c := huma.DefaultConfig("Homing", Version)
-	c.Info.Description = "Manages what webhooks are sent where, and shows what became of them. Events themselves are " +
-		"sent as CloudEvents to POST /v1/events, which is ingest's: see the guide in docs/api."
+	c.Info.Description = "Takes events as CloudEvents (POST /v1/events), manages what webhooks are sent where, and " +
+		"shows what became of them. Sending is served by ingest, everything else by manage: in one process that makes no " +
+		"difference, on Knative each has a host of its own. The guide is in docs/api."
 	c.DocsPath, c.SchemasPath = "", "" // /docs is our own: huma's pages load scripts from elsewhere
 	c.CreateHooks = nil                // no $schema in answers
 	c.RejectUnknownQueryParameters = true
@@ -123,7 +125,7 @@ func description() huma.Config {
 		{Name: "Keys", Description: "The API keys of a tenant, and of operators."},
 		{Name: "Endpoints", Description: "Where events are sent, which ones, and how they are signed."},
 		{Name: "Event types", Description: "The catalogue: what events there are, and what their data look like."},
-		{Name: "Events", Description: "What was accepted. Sending is ingest's: POST /v1/events with a CloudEvent."},
+		{Name: "Events", Description: "Sending them, and what was accepted."},
 		{Name: "Deliveries", Description: "What became of each event for each endpoint, attempt by attempt."},
 		{Name: "Replays", Description: "Sending again what was sent before, and for the first time what was missed."},
 		{Name: "Jobs", Description: "Bulk work: how far it is, and what can be done about it."},

@@ -60,7 +60,7 @@ func (b *bundle) examples() map[string]example {
 		"pauseJob":          {job + "/pause", nil, false},
 		"resumeJob":         {job + "/resume", nil, false},
 		"cancelJob":         {job + "/cancel", nil, false},
-		"listDeliveries":    {"/v1/deliveries?state=scheduled", nil, false},
+		"listDeliveries":    {"/v1/deliveries?state=exhausted&outcome=server_error", nil, false},
 		"getDelivery":       {"/v1/deliveries/" + ended.delivery.String(), nil, false},
 		"retryDelivery":     {"/v1/deliveries/" + ended.delivery.String() + "/retry", nil, false},
 		"cancelDelivery":    {"/v1/deliveries/" + d.delivery.String() + "/cancel", nil, false},
@@ -93,6 +93,7 @@ func (b *bundle) examples() map[string]example {
 		"redriveRejectedEvent":  {whole + "/redrive", nil, false},
 		"redriveRejectedEvents": {"/v1/rejected-events/redrive", map[string]any{"reason": "schema", "limit": 5}, false},
 		"getPublicKeys":         {"/.well-known/homing/endpoints/" + public + "/jwks.json", nil, false},
+		"getTenantPublicKeys":   {"/.well-known/homing/tenants/" + b.tenant + "/jwks.json", nil, false},
 		"createEndpoint": {"/v1/endpoints", map[string]any{
 			"url": "https://example.com/other", "types": []string{"a", "b.*"}, "filter": "subject = 'x'", "format": "standard",
 			"headers": map[string]string{"X-A": "b"}, "schedule": []string{"0s", "5m"}, "timeout": "10s", "rate_per_second": 5,
@@ -109,12 +110,12 @@ func (b *bundle) examples() map[string]example {
 	}
 }
 
-// operations lists the operations of the document.
+// operations lists the operations of the document that the API serves: all but sending, which test/contract tries.
 func (b *bundle) operations() map[string]*huma.Operation {
 	all := map[string]*huma.Operation{}
 	for _, item := range b.api.Document().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
-			if op != nil {
+			if op != nil && op.OperationID != "sendEvents" {
 				all[op.OperationID] = op
 			}
 		}
@@ -142,7 +143,7 @@ func TestDocument(t *testing.T) {
 	requireOpenAPI31(t)
 	for id, op := range b.operations() {
 		if len(op.Security) == 0 {
-			require.Equal(t, "getPublicKeys", id, "for everybody")
+			require.Contains(t, []string{"getPublicKeys", "getTenantPublicKeys"}, id, "for everybody")
 			continue
 		}
 		scopes := op.Security[0]["apiKey"]

@@ -25,6 +25,8 @@ type Delivery struct {
 	Attempts int         `json:"attempts" doc:"How many attempts were begun."`
 	DueAt    *time.Time  `json:"due_at,omitempty" doc:"When the next attempt may be made; missing once it has ended."`
 	ReplayOf *webhook.ID `json:"replay_of,omitempty" format:"uuid" doc:"The delivery that this one replays."`
+	//nolint:lll // a tag cannot be broken
+	CreatedAt time.Time `json:"created_at" doc:"When it was made, to the millisecond: with the event, or when it was replayed."`
 }
 
 // DeliveryWithAttempts is a delivery with the records of its attempts.
@@ -70,7 +72,7 @@ type Latency struct {
 func showDelivery(d webhook.Delivery) Delivery {
 	out := Delivery{
 		ID: d.ID, Event: d.Event, Endpoint: d.Endpoint, State: string(d.State), Reason: string(d.Reason),
-		Attempts: d.Attempt,
+		Attempts: d.Attempt, CreatedAt: d.ID.Time().UTC(),
 	}
 	if !d.State.Terminal() {
 		out.DueAt = moment(d.DueAt)
@@ -145,6 +147,8 @@ type listDeliveriesInput struct {
 	Event    webhook.ID `query:"event" format:"uuid" doc:"Only those of this event."`
 	//nolint:lll // a tag cannot be broken
 	State string `query:"state" enum:"scheduled,attempting,succeeded,exhausted,cancelled" doc:"Only those in this state: exhausted are those that were given up."`
+	//nolint:lll // a tag cannot be broken
+	Outcome string `query:"outcome" enum:"success,redirect,gone,throttled,client_error,server_error,timeout,dns_error,connect_error,tls_error,protocol_error,blocked,config_error,interrupted,unsent" doc:"Only those whose attempt that was recorded last had this outcome. They are looked for among what the other parameters select, 2,000 deliveries a page: a page may be short, or empty, and have a next_cursor all the same."`
 	Span
 }
 
@@ -186,14 +190,35 @@ func (a *API) listDeliveries(ctx context.Context, in *listDeliveriesInput) (*lis
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.cfg.Store.Deliveries(ctx, store.DeliveryQuery{
+	q := store.DeliveryQuery{
 		Tenant: callerOf(ctx).tenant, Endpoint: in.Endpoint, Event: in.Event, State: webhook.State(in.State),
 		From: in.from(), Before: in.before(cursor), Limit: in.Limit + 1,
-	})
+	}
+	if in.Outcome != "" {
+		return a.deliveriesByOutcome(ctx, q, in)
+	}
+	list, err := a.cfg.Store.Deliveries(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	return paged(list, in.Limit, showDelivery, func(d webhook.Delivery) string { return d.ID.String() }), nil
+}
+
+// deliveriesByOutcome lists deliveries by the outcome that they had last. The next page begins where looking for them
+// stopped, however many were found.
+func (a *API) deliveriesByOutcome(
+	ctx context.Context, q store.DeliveryQuery, in *listDeliveriesInput,
+) (*listed[Delivery], error) {
+	q.Limit = in.Limit
+	page, err := a.cfg.Store.DeliveriesByOutcome(ctx, q, webhook.Outcome(in.Outcome))
+	if err != nil {
+		return nil, err
+	}
+	out := paged(page.Deliveries, in.Limit, showDelivery, func(webhook.Delivery) string { return "" })
+	if !page.Next.IsZero() {
+		out.Body.NextCursor = cursorOf(page.Next.String())
+	}
+	return out, nil
 }
 
 func (a *API) getDelivery(ctx context.Context, in *struct{ DeliveryPath }) (*deliveryAnswer, error) {

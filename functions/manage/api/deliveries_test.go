@@ -214,3 +214,41 @@ func TestDeliveries(t *testing.T) {
 		require.WithinDuration(t, ends.Add(5*time.Hour), later, time.Minute, "its time stands still meanwhile")
 	})
 }
+
+func TestDeliveriesByOutcome(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	d, waits := b.send(), b.send()
+	b.attempt(d, failed())
+	got := b.ok("GET", "/v1/deliveries?outcome=server_error", nil)
+	require.Len(t, got.list(), 1)
+	require.Equal(t, d.delivery.String(), got.list()[0]["id"])
+	require.NotContains(t, got.body, "next_cursor")
+	made, err := time.Parse(time.RFC3339, got.list()[0]["created_at"].(string))
+	require.NoError(t, err)
+	require.True(t, made.Equal(d.delivery.Time()))
+	require.Empty(t, b.ok("GET", "/v1/deliveries?outcome=success", nil).list())
+	require.Empty(t, b.ok("GET", "/v1/deliveries?outcome=server_error&endpoint="+waits.endpoint.String(), nil).list())
+	b.attempt(waits, failed())
+	page := b.ok("GET", "/v1/deliveries?outcome=server_error&limit=1", nil)
+	require.Equal(t, waits.delivery.String(), page.list()[0]["id"])
+	rest := b.ok("GET", "/v1/deliveries?outcome=server_error&limit=1&cursor="+page.str("next_cursor"), nil)
+	require.Equal(t, d.delivery.String(), rest.list()[0]["id"])
+	require.NotContains(t, rest.body, "next_cursor")
+	b.do(call{method: "GET", path: "/v1/deliveries?outcome=perhaps"}).
+		refused(http.StatusUnprocessableEntity, "invalid", "outcome")
+	// What the document offers is what there is.
+	operation := b.api.Document().Paths["/v1/deliveries"].Get
+	for _, p := range operation.Parameters {
+		if p.Name == "outcome" {
+			require.ElementsMatch(t, words(webhook.Outcomes), p.Schema.Enum)
+		}
+	}
+}
+
+func words(outcomes []webhook.Outcome) (list []any) {
+	for _, o := range outcomes {
+		list = append(list, string(o))
+	}
+	return list
+}

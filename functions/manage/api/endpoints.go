@@ -137,7 +137,7 @@ func (a *API) registerEndpoints() {
 	}, a.createEndpoint)
 	register(a, operation{
 		id: "listEndpoints", method: http.MethodGet, path: all, tag: tag, scope: read, summary: "List endpoints",
-		description: "Oldest first, without deleted ones.",
+		description: "Oldest first, without deleted ones; each with how it has been doing.",
 	}, a.listEndpoints)
 	register(a, operation{
 		id: "getEndpoint", method: http.MethodGet, path: one, tag: tag, scope: read, summary: "Get an endpoint",
@@ -223,7 +223,7 @@ type listEndpointsInput struct {
 	Search string `query:"search" maxLength:"200" doc:"Only those whose URL has this in it, in any case."`
 }
 
-func (a *API) listEndpoints(ctx context.Context, in *listEndpointsInput) (*listed[Endpoint], error) {
+func (a *API) listEndpoints(ctx context.Context, in *listEndpointsInput) (*listed[ListedEndpoint], error) {
 	after, err := in.afterID()
 	if err != nil {
 		return nil, err
@@ -235,7 +235,11 @@ func (a *API) listEndpoints(ctx context.Context, in *listEndpointsInput) (*liste
 	if err != nil {
 		return nil, err
 	}
-	return paged(list, in.Limit, showEndpoint, func(e webhook.Endpoint) string { return e.ID.String() }), nil
+	show, err := a.listedHealth(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	return paged(list, in.Limit, show, func(e webhook.Endpoint) string { return e.ID.String() }), nil
 }
 
 func (a *API) getEndpoint(ctx context.Context, in *struct{ EndpointPath }) (*endpointAnswer, error) {
@@ -287,32 +291,36 @@ type changeStatusInput struct {
 	Changing
 }
 
-// setStatus moves an endpoint to a status, unless it has it. What If-Match says is looked at first, not in one
-// transaction with the change: a status does not depend on what it was.
+// setStatus moves an endpoint to a status, unless it has it. What If-Match says holds for the move itself: when
+// somebody is faster, the version is looked at again.
 func (a *API) setStatus(
 	ctx context.Context, in *changeStatusInput, verb string, to webhook.EndpointStatus,
 ) (*endpointAnswer, error) {
-	e, err := a.endpoint(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	if err := in.check(e.Version); err != nil {
-		return nil, err
-	}
-	if e.Status != to {
+	err := in.update(func() error {
+		e, err := a.endpoint(ctx, in.ID)
+		if err != nil {
+			return err
+		}
+		if err := in.check(e.Version); err != nil || e.Status == to {
+			return err
+		}
 		before := showEndpoint(e)
 		after := before
 		after.Status, after.Version = string(to), e.Version+1
 		noted, err := a.noted(ctx, audited{"endpoint." + verb, e.ID.String(), before, after})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := a.cfg.Store.SetEndpointStatus(noted, e.Tenant, e.ID, to, "by hand"); err != nil {
-			return nil, err
-		}
-		if to == webhook.EndpointActive {
+		err = a.cfg.Store.ChangeEndpointStatus(noted, store.StatusChange{
+			Tenant: e.Tenant, Endpoint: e.ID, Version: in.version(e.Version), Status: to, Reason: "by hand",
+		})
+		if err == nil && to == webhook.EndpointActive {
 			a.cfg.HintEndpoint(wire.Endpoint{Endpoint: e.ID, Due: a.cfg.Now()})
 		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return a.getEndpoint(ctx, &struct{ EndpointPath }{in.EndpointPath})
 }
@@ -341,32 +349,43 @@ func (a *API) resumeEndpoint(ctx context.Context, in *resumeEndpointInput) (*res
 }
 
 // dropHeld begins the job that drops what an endpoint holds, unless it is active and holds nothing.
-func (a *API) dropHeld(ctx context.Context, in *changeStatusInput) (*resumedAnswer, error) {
-	e, err := a.endpoint(ctx, in.ID)
+func (a *API) dropHeld(ctx context.Context, in *changeStatusInput) (out *resumedAnswer, err error) {
+	once := func(try func() error) error { return try() } // a conflict is then about the jobs, and stays
+	if in.IfMatch != "" {
+		once = in.update
+	}
+	err = once(func() error {
+		e, err := a.endpoint(ctx, in.ID)
+		if err != nil {
+			return err
+		}
+		if err := in.check(e.Version); err != nil {
+			return err
+		}
+		out = &resumedAnswer{ETag: etag(e.Version), Body: ResumedEndpoint{Endpoint: showEndpoint(e)}}
+		if e.Status == webhook.EndpointActive {
+			return nil
+		}
+		out.Body.Job, err = a.startDrop(ctx, in, &out.Body.Endpoint, e.Tenant)
+		return err
+	})
+	return out, err
+}
+
+// startDrop begins the job that drops what an endpoint holds, as it was read.
+func (a *API) startDrop(ctx context.Context, in *changeStatusInput, read *Endpoint, tenant string) (*Job, error) {
+	noted, err := a.noted(ctx, audited{action: "endpoint.resume_and_drop", target: read.ID.String(), before: *read})
 	if err != nil {
 		return nil, err
 	}
-	if err := in.check(e.Version); err != nil {
-		return nil, err
-	}
-	out := &resumedAnswer{ETag: etag(e.Version), Body: ResumedEndpoint{Endpoint: showEndpoint(e)}}
-	if e.Status == webhook.EndpointActive {
-		return out, nil
-	}
-	j := store.Job{
-		ID: a.ids.New(a.cfg.Now()), Tenant: e.Tenant, Kind: store.JobDropHeld, Spec: store.JobSpec{Endpoint: e.ID},
-	}
-	noted, err := a.noted(ctx, audited{
-		action: "endpoint.resume_and_drop", target: e.ID.String(), before: out.Body.Endpoint,
+	j, err := a.cfg.Store.StartJob(noted, store.Job{
+		ID: a.ids.New(a.cfg.Now()), Tenant: tenant, Kind: store.JobDropHeld, Spec: store.JobSpec{Endpoint: read.ID},
+		IfVersion: in.version(read.Version),
 	})
 	if err != nil {
-		return nil, err
-	}
-	if j, err = a.cfg.Store.StartJob(noted, j); err != nil {
 		return nil, explainConflict(err, "the endpoint was deleted or resumed, or too many jobs are under way")
 	}
 	a.cfg.HintJobs()
 	shown := showJob(j)
-	out.Body.Job = &shown
-	return out, nil
+	return &shown, nil
 }

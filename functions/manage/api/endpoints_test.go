@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/homing-hooks/homing/functions/manage/api"
 	"github.com/homing-hooks/homing/pkg/signature"
+	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
@@ -78,6 +81,34 @@ func TestEndpoints(t *testing.T) {
 			require.Equal(t, http.StatusOK, a.status, a.text)
 		}
 		require.Equal(t, `"6"`, b.ok("GET", path, nil).header.Get("ETag"))
+	})
+
+	t.Run("ChangeTheirStatusOnTheVersionThatWasRead", func(t *testing.T) {
+		t.Parallel()
+		for name, c := range map[string]call{
+			"pause":  {method: "POST", path: "/pause"},
+			"resume": {method: "POST", path: "/resume"},
+			"drop":   {method: "POST", path: "/resume", body: map[string]any{"held": "drop"}},
+			"delete": {method: "DELETE"},
+		} {
+			s := &overtaken{}
+			b := setup(t, func(cfg *api.Config) { s.Store, cfg.Store = cfg.Store, s })
+			path := "/v1/endpoints/" + b.ok("POST", "/v1/endpoints", map[string]any{"url": "https://example.com"}).str("id")
+			if c.path == "/resume" {
+				b.ok("POST", path+"/pause", nil)
+			}
+			was := b.ok("GET", path, nil)
+			s.before = func() { b.ok("PATCH", path, map[string]any{"filter": "id = 'a'"}) } // between read and write
+			c.path, c.header = path+c.path, map[string]string{"If-Match": was.header.Get("ETag")}
+			b.do(c).refused(http.StatusPreconditionFailed, "precondition-failed", "")
+			now := b.ok("GET", path, nil)
+			require.Equal(t, was.body["status"], now.body["status"], name)
+			require.Empty(t, b.ok("GET", "/v1/jobs", nil).list(), name)
+
+			s.before = func() { b.ok("PATCH", path, map[string]any{"filter": "id = 'b'"}) }
+			c.header = nil
+			require.Equal(t, http.StatusOK, b.do(c).status, "%s: without If-Match, on any version", name)
+		}
 	})
 
 	t.Run("NameTheFieldThatIsWrong", func(t *testing.T) {
@@ -155,6 +186,29 @@ func TestEndpoints(t *testing.T) {
 		require.Empty(t, b.ok("GET", "/v1/endpoints?status=paused", nil).list())
 		require.Empty(t, b.ok("GET", "/v1/endpoints?search=nowhere", nil).list())
 	})
+}
+
+// overtaken is a store where somebody else is faster: before is done once, just before a change.
+type overtaken struct {
+	store.Store
+	before func()
+}
+
+func (s *overtaken) overtake() {
+	if before := s.before; before != nil {
+		s.before = nil
+		before()
+	}
+}
+
+func (s *overtaken) ChangeEndpointStatus(ctx context.Context, c store.StatusChange) error {
+	s.overtake()
+	return s.Store.ChangeEndpointStatus(ctx, c)
+}
+
+func (s *overtaken) StartJob(ctx context.Context, j store.Job) (store.Job, error) {
+	s.overtake()
+	return s.Store.StartJob(ctx, j)
 }
 
 func mustID(t *testing.T, text string) webhook.ID {

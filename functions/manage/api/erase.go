@@ -11,9 +11,10 @@ func (a *API) registerErase() {
 	register(a, operation{
 		id: "eraseEventPayload", method: http.MethodDelete, path: "/v1/events/{event}/payload", tag: "Events",
 		scope: webhook.ScopeDeliveriesWrite, summary: "Erase an event's payload",
-		description: "For good, with those of all its replays and what its attempts were answered; that it was accepted " +
-			"and where it went stays on record. What is still to be sent of it is cancelled; an attempt that is under way may " +
-			"still finish. It cannot be replayed any more. Again changes nothing.",
+		description: "For good, with those of all its replays and the headers and bodies that its attempts were " +
+			"answered with; that it was accepted and where it went stays on record. What is still to be sent of it " +
+			"is cancelled; an attempt that is under way may still finish. It cannot be replayed any more. " +
+			"Again changes nothing.",
 	}, a.erasePayload)
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/homing-hooks/homing/pkg/schema"
 	"github.com/homing-hooks/homing/pkg/server"
@@ -57,7 +58,7 @@ type createEventTypeInput struct {
 	Creating
 	Body struct {
 		//nolint:lll // a tag cannot be broken
-		Name string `json:"name" minLength:"1" maxLength:"255" example:"order.paid" doc:"The CloudEvents type; it never changes."`
+		Name string `json:"name" minLength:"1" maxLength:"255" example:"order.paid" doc:"The CloudEvents type, without spaces and control characters; it never changes."`
 		EventTypeFields
 	}
 }
@@ -139,9 +140,6 @@ func setJSON(to *[]byte, value json.RawMessage) {
 
 // typeFaults lists what is wrong with an event type.
 func typeFaults(t *store.EventType) (faults []server.Fault) {
-	if strings.ContainsFunc(t.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		faults = append(faults, server.Fault{Field: "name", Detail: "has a control character, as no CloudEvents type has"})
-	}
 	if len(t.Example) > maxExample {
 		faults = append(faults, server.Fault{Field: "example", Detail: "is longer than 32 KiB"})
 	}
@@ -162,9 +160,18 @@ func typeFaults(t *store.EventType) (faults []server.Fault) {
 	return faults
 }
 
+// unfit reports whether a character has no place in the name of a type: such names look like others, or break where
+// they are written down. Those that are there from before can be read, changed and removed.
+func unfit(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || !unicode.IsPrint(r) }
+
 func (a *API) createEventType(ctx context.Context, in *createEventTypeInput) (*eventTypeAnswer, error) {
 	tenant := callerOf(ctx).tenant
 	t := store.EventType{Tenant: tenant, Name: in.Body.Name, Version: 1, CreatedAt: a.cfg.Now()}
+	if strings.ContainsFunc(t.Name, unfit) {
+		return nil, invalid(server.Fault{
+			Field: "name", Detail: "has a space or a control character: write it like order.paid",
+		})
+	}
 	if err := a.applyType(&t, in.Body.EventTypeFields); err != nil {
 		return nil, err
 	}

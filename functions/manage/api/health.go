@@ -38,6 +38,46 @@ type FailedDetail struct {
 	Status   int        `json:"status,omitempty" doc:"The HTTP status of the answer; missing when none came."`
 }
 
+// ListedEndpoint is an endpoint in a list.
+type ListedEndpoint struct {
+	Endpoint
+	Health ListedHealth `json:"health" doc:"How it has been doing; GET …/health says more."`
+}
+
+// ListedHealth is as much of an endpoint's health as a list has.
+type ListedHealth struct {
+	//nolint:lll // a tag cannot be broken
+	State      string     `json:"state" enum:"healthy,failing,throttled,paused,disabled,deleted" doc:"As of the endpoint's health."`
+	StateSince *time.Time `json:"state_since,omitempty" doc:"Since when it is in this state, where that is known."`
+	Attempts   int64      `json:"attempts" doc:"Attempts that were sent in the last 24 hours, to the hour."`
+	//nolint:lll // a tag cannot be broken
+	SuccessRate   *float64      `json:"success_rate,omitempty" minimum:"0" maximum:"1" doc:"The share of them that succeeded; missing when there were none."`
+	LastSuccessAt *time.Time    `json:"last_success_at,omitempty"`
+	LastFailure   *FailedDetail `json:"last_failure,omitempty"`
+}
+
+// listedHealth reads the health of a page of endpoints, and returns what shows each with its own.
+func (a *API) listedHealth(
+	ctx context.Context, list []webhook.Endpoint,
+) (show func(webhook.Endpoint) ListedEndpoint, err error) {
+	ids := make([]webhook.ID, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+	}
+	now := a.cfg.Now()
+	health, err := a.cfg.Store.HealthPage(ctx, callerOf(ctx).tenant, ids, now.Add(-healthWindow).Truncate(time.Hour))
+	return func(e webhook.Endpoint) ListedEndpoint {
+		h := health[e.ID]
+		out := ListedHealth{Attempts: h.Sent, LastSuccessAt: moment(h.LastSuccessAt), LastFailure: showFailure(h.LastFailure)}
+		out.State, out.StateSince = stateOf(&e, &h.Health, now)
+		if h.Sent > 0 {
+			rate := float64(h.Succeeded) / float64(h.Sent)
+			out.SuccessRate = &rate
+		}
+		return ListedEndpoint{showEndpoint(e), out}
+	}, err
+}
+
 type healthAnswer struct{ Body Health }
 
 func (a *API) getHealth(ctx context.Context, in *struct{ EndpointPath }) (*healthAnswer, error) {
@@ -63,23 +103,39 @@ func (a *API) getHealth(ctx context.Context, in *struct{ EndpointPath }) (*healt
 
 func showHealth(e *webhook.Endpoint, h *store.Health, day Counts, now time.Time) Health {
 	out := Health{
-		Endpoint: e.ID, State: "healthy", Reason: e.StatusReason, StateSince: moment(h.StatusAt),
-		FailingSince: moment(h.FailingSince), LastDay: day, LastSuccessAt: moment(h.LastSuccessAt), Waiting: h.Waiting,
-		AsOf: h.AsOf,
+		Endpoint: e.ID, Reason: e.StatusReason, FailingSince: moment(h.FailingSince), LastDay: day,
+		LastSuccessAt: moment(h.LastSuccessAt), LastFailure: showFailure(h.LastFailure), Waiting: h.Waiting, AsOf: h.AsOf,
 	}
-	switch {
-	case e.Status != webhook.EndpointActive:
-		out.State = string(e.Status)
-	case !e.Open(now):
-		out.State, out.ThrottledUntil = "throttled", moment(e.ThrottledUntil)
-	case !h.FailingSince.IsZero():
-		out.State, out.StateSince = "failing", moment(h.FailingSince)
+	out.State, out.StateSince = stateOf(e, h, now)
+	if out.State == stateThrottled {
+		out.ThrottledUntil = moment(e.ThrottledUntil)
 	}
 	if !e.Open(now) {
 		out.Held = h.Waiting
 	}
-	if f := h.LastFailure; !f.At.IsZero() {
-		out.LastFailure = &FailedDetail{At: f.At, Delivery: f.Delivery, Outcome: string(f.Outcome), Status: f.Status}
-	}
 	return out
+}
+
+// stateThrottled is the state of an endpoint that has asked not to be sent to for a while.
+const stateThrottled = "throttled"
+
+// stateOf is the state of an endpoint, and since when it is in it, where that is known.
+func stateOf(e *webhook.Endpoint, h *store.Health, now time.Time) (state string, since *time.Time) {
+	switch {
+	case e.Status != webhook.EndpointActive:
+		return string(e.Status), moment(h.StatusAt)
+	case !e.Open(now):
+		return stateThrottled, moment(h.StatusAt)
+	case !h.FailingSince.IsZero():
+		return "failing", moment(h.FailingSince)
+	default:
+		return "healthy", moment(h.StatusAt)
+	}
+}
+
+func showFailure(f store.Failure) *FailedDetail {
+	if f.At.IsZero() {
+		return nil
+	}
+	return &FailedDetail{At: f.At, Delivery: f.Delivery, Outcome: string(f.Outcome), Status: f.Status}
 }

@@ -24,11 +24,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-// precreate makes the series of what goes well, so that rates begin at zero.
+// precreate makes the series of what goes well, so that rates begin at zero. Operations that others serve have none.
 func (m *Metrics) precreate(document *huma.OpenAPI) {
 	for _, item := range document.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
-			if op != nil {
+			if op != nil && op.Metadata[metadata] != nil {
 				m.requests.WithLabelValues(op.OperationID, strconv.Itoa(op.DefaultStatus))
 			}
 		}

@@ -31,13 +31,16 @@ func paged[S, T any](list []S, limit int, show func(S) T, position func(S) strin
 	out := &listed[T]{Body: Page[T]{Data: make([]T, 0, min(limit, len(list)))}}
 	if len(list) > limit {
 		list = list[:limit]
-		out.Body.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(position(list[limit-1])))
+		out.Body.NextCursor = cursorOf(position(list[limit-1]))
 	}
 	for _, item := range list {
 		out.Body.Data = append(out.Body.Data, show(item))
 	}
 	return out
 }
+
+// cursorOf is the cursor that stands for a position.
+func cursorOf(position string) string { return base64.RawURLEncoding.EncodeToString([]byte(position)) }
 
 // after is the position that a cursor stands for; "" at the beginning.
 func (p Paging) after() (string, error) {
@@ -85,6 +88,14 @@ func (c Changing) check(version int64) error {
 		}
 	}
 	return because(server.ErrPrecondition, "it has version "+etag(version)+" now")
+}
+
+// version is what a change is bound to when the request says so: that which was read, and checked; 0 for any.
+func (c Changing) version(read int64) int64 {
+	if c.IfMatch == "" {
+		return 0
+	}
+	return read
 }
 
 // maxTries bounds how often a change without If-Match is made anew because somebody else was faster.

@@ -33,8 +33,15 @@ type referenceTag struct {
 type referenceOperation struct {
 	*huma.Operation
 	Scope    string
-	Body     *huma.Schema
+	Bodies   []referenceBody
 	Statuses []referenceStatus
+}
+
+// referenceBody is what a request may hold; Media is "" for the JSON that nearly all take, and Schema is nil for bytes
+// that are the client's own.
+type referenceBody struct {
+	Media  string
+	Schema *huma.Schema
 }
 
 type referenceStatus struct {
@@ -88,9 +95,7 @@ func operationsOf(doc *huma.OpenAPI, tag string) []referenceOperation {
 			if len(op.Security) > 0 { // else it is for everybody
 				o.Scope = op.Security[0][scheme][0]
 			}
-			if op.RequestBody != nil {
-				o.Body = op.RequestBody.Content["application/json"].Schema
-			}
+			o.Bodies = bodiesOf(op)
 			for status, response := range op.Responses {
 				shown := referenceStatus{Status: status, Description: response.Description}
 				for _, content := range response.Content {
@@ -102,6 +107,21 @@ func operationsOf(doc *huma.OpenAPI, tag string) []referenceOperation {
 			list = append(list, o)
 		}
 	}
+	return list
+}
+
+// bodiesOf lists what a request may hold, by media type.
+func bodiesOf(op *huma.Operation) (list []referenceBody) {
+	if op.RequestBody == nil {
+		return nil
+	}
+	for media, content := range op.RequestBody.Content {
+		if media == "application/json" {
+			media = ""
+		}
+		list = append(list, referenceBody{media, content.Schema})
+	}
+	slices.SortFunc(list, func(a, b referenceBody) int { return strings.Compare(a.Media, b.Media) })
 	return list
 }
 
@@ -120,8 +140,12 @@ func propertiesOf(schema *huma.Schema) []referenceProperty {
 	return list
 }
 
-// schemaName is the name of the schema that one refers to, itself or by its items; "" for none.
+// schemaName is the name of the schema that one refers to, itself, by the first that it may be, or by its items; "" for
+// none.
 func schemaName(schema *huma.Schema) string {
+	if schema != nil && len(schema.OneOf) > 0 {
+		schema = schema.OneOf[0]
+	}
 	if schema != nil && schema.Ref == "" && schema.Items != nil {
 		schema = schema.Items
 	}

@@ -145,6 +145,32 @@ func TestHealth(t *testing.T) {
 	require.Equal(t, "healthy", b.ok("GET", path+"/health", nil).str("state"))
 }
 
+// TestHealthInTheList compares what the list says of each endpoint with what is said of it alone.
+func TestHealthInTheList(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	d, idle := b.send(), b.send()
+	b.attempt(d, again())
+	b.tally()
+	b.ok("POST", "/v1/endpoints/"+idle.endpoint.String()+"/pause", nil)
+	list := b.ok("GET", "/v1/endpoints", nil).list()
+	require.Len(t, list, 2)
+	for _, e := range list {
+		got := e["health"].(map[string]any)
+		alone := b.ok("GET", "/v1/endpoints/"+e["id"].(string)+"/health", nil).body
+		day := alone["last_day"].(map[string]any)
+		for _, name := range []string{"state", "state_since", "last_success_at", "last_failure"} {
+			require.Equal(t, alone[name], got[name], name)
+		}
+		require.Equal(t, day["attempts"], got["attempts"])
+		require.Equal(t, day["success_rate"], got["success_rate"])
+	}
+	require.Equal(t, "server_error", list[0]["health"].(map[string]any)["last_failure"].(map[string]any)["outcome"])
+	require.EqualValues(t, 0, list[0]["health"].(map[string]any)["success_rate"])
+	require.Equal(t, "paused", list[1]["health"].(map[string]any)["state"])
+	require.Equal(t, "by hand", list[1]["status_reason"])
+}
+
 // TestShowsWhatWasSent looks at the headers of attempts, before and after the endpoint's change.
 func TestShowsWhatWasSent(t *testing.T) {
 	t.Parallel()

@@ -22,12 +22,12 @@ func TestEventTypes(t *testing.T) {
 	b := setup(t)
 	schema := map[string]any{"type": "object", "required": []any{"order"}}
 	made := b.ok("POST", "/v1/event-types", map[string]any{
-		"name": "order/paid ü", "description": "Money came.", "schema": schema, "example": map[string]any{"order": 1.0},
+		"name": "order/paid-ü", "description": "Money came.", "schema": schema, "example": map[string]any{"order": 1.0},
 		"schema_policy": "reject",
 	}, "Idempotency-Key", "a")
 	path := made.header.Get("Location")
 	again := b.ok("POST", "/v1/event-types", map[string]any{
-		"name": "order/paid ü", "description": "Money came.", "schema": schema, "example": map[string]any{"order": 1.0},
+		"name": "order/paid-ü", "description": "Money came.", "schema": schema, "example": map[string]any{"order": 1.0},
 		"schema_policy": "reject",
 	}, "Idempotency-Key", "a")
 	require.Equal(t, made.body, again.body)
@@ -35,7 +35,7 @@ func TestEventTypes(t *testing.T) {
 	require.Equal(t, made.body, got.body)
 	require.Equal(t, schema, got.body["schema"])
 	require.Equal(t, "reject", got.str("schema_policy"))
-	b.do(call{method: "POST", path: "/v1/event-types", body: map[string]any{"name": "order/paid ü"}}).
+	b.do(call{method: "POST", path: "/v1/event-types", body: map[string]any{"name": "order/paid-ü"}}).
 		refused(http.StatusConflict, "conflict", "")
 
 	changed := b.ok("PATCH", path, map[string]any{"schema_policy": "tenant", "example": nil, "archived": true},
@@ -51,14 +51,14 @@ func TestEventTypes(t *testing.T) {
 	require.Empty(t, b.ok("GET", "/v1/event-types", nil).list(), "it is archived")
 	b.ok("POST", "/v1/event-types", map[string]any{"name": "z"})
 	page := b.ok("GET", "/v1/event-types?archived=true&limit=1", nil)
-	require.Equal(t, "order/paid ü", page.list()[0]["name"])
+	require.Equal(t, "order/paid-ü", page.list()[0]["name"])
 	rest := b.ok("GET", "/v1/event-types?archived=true&cursor="+page.str("next_cursor"), nil).list()
 	require.Equal(t, "z", rest[0]["name"])
 	b.ok("DELETE", path, nil)
 	b.do(call{method: "GET", path: path}).refused(http.StatusNotFound, "not-found", "")
 
 	var actions []any
-	for _, line := range b.ok("GET", "/v1/audit-log?target=order%2Fpaid%20%C3%BC", nil).list() {
+	for _, line := range b.ok("GET", "/v1/audit-log?target=order%2Fpaid-%C3%BC", nil).list() {
 		actions = append(actions, line["action"])
 	}
 	require.Equal(t, []any{"event_type.delete", "event_type.update", "event_type.create"}, actions)
@@ -81,7 +81,25 @@ func TestEventTypesNameWhatIsWrong(t *testing.T) {
 		got.refused(http.StatusUnprocessableEntity, "invalid", field)
 		require.NotContains(t, got.text, "hunter2")
 	}
+	for _, name := range []string{
+		"order paid", " order", "order\u00a0paid", "order\tpaid", "order\u0085", "order\u200bpaid",
+	} {
+		b.do(call{method: "POST", path: "/v1/event-types", body: map[string]any{"name": name}}).
+			refused(http.StatusUnprocessableEntity, "invalid", "name")
+	}
 	require.Empty(t, b.ok("GET", "/v1/event-types", nil).list())
+}
+
+// TestEventTypesFromBefore holds that a name which is not taken any more stays where it is.
+func TestEventTypesFromBefore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.NoError(t, b.store.CreateEventType(t.Context(), store.EventType{Tenant: b.tenant, Name: "order paid"}))
+	const path = "/v1/event-types/order%20paid"
+	require.Equal(t, "order paid", b.ok("GET", path, nil).str("name"))
+	require.Equal(t, "order paid", b.ok("GET", "/v1/event-types", nil).list()[0]["name"])
+	require.Equal(t, "old", b.ok("PATCH", path, map[string]any{"description": "old"}).str("description"))
+	b.ok("DELETE", path, nil)
 }
 
 func TestTenantsSchemaPolicy(t *testing.T) {
@@ -242,6 +260,34 @@ func TestPublicKeys(t *testing.T) {
 	require.True(t, limited)
 }
 
+func TestPublicKeysOfATenant(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	path := "/.well-known/homing/tenants/" + b.tenant + "/jwks.json"
+	ask := func(path string) answer { return b.do(call{method: "GET", path: path, key: "none"}) }
+	b.ok("POST", "/v1/endpoints", map[string]any{"url": "https://example.com/hmac"})
+	ask(path).refused(http.StatusNotFound, "not-found", "")
+	var kids []any
+	for range 2 {
+		id := b.ok("POST", "/v1/endpoints", map[string]any{"url": "https://example.com/ed", "signing": "v1a"}).str("id")
+		keys := ask("/.well-known/homing/endpoints/" + id + "/jwks.json").body["keys"].([]any)
+		kids = append([]any{keys[0].(map[string]any)["kid"]}, kids...)
+	}
+	b.tenant, b.key = b.newTenant()
+	b.ok("POST", "/v1/endpoints", map[string]any{"url": "https://example.com/ed", "signing": "v1a"})
+	got := ask(path)
+	require.Equal(t, http.StatusOK, got.status, got.text)
+	require.Equal(t, "application/jwk-set+json", got.header.Get("Content-Type"))
+	require.Equal(t, "public, max-age=300", got.header.Get("Cache-Control"))
+	var listed []any
+	for _, key := range got.body["keys"].([]any) {
+		require.Len(t, key, 6, "and nothing else")
+		listed = append(listed, key.(map[string]any)["kid"])
+	}
+	require.Equal(t, kids, listed, "of all endpoints, the newest first, and of no other tenant's")
+	ask("/.well-known/homing/tenants/nobody/jwks.json").refused(http.StatusNotFound, "not-found", "")
+}
+
 // TestThumbprint holds kid to the example of RFC 8037, appendix A.3.
 func TestThumbprint(t *testing.T) {
 	t.Parallel()
@@ -294,6 +340,19 @@ func TestHandshakePolicy(t *testing.T) {
 		b.do(call{method: "PATCH", path: path, body: map[string]any{"url": "https://silent.example"}}).
 			refused(http.StatusUnprocessableEntity, "invalid", "url")
 		require.Equal(t, "https://example.com", b.ok("GET", path, nil).str("url"))
+	})
+	t.Run("OfASlowOne", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, func(c *api.Config) {
+			c.Handshake = func(context.Context, string, int) (webhook.Consent, error) {
+				return webhook.Consent{Origin: "homing.example", PerMinute: 7, At: time.Now()}, nil
+			}
+		})
+		id := create(b, "https://example.com").str("id")
+		b.ok("POST", "/v1/endpoints/"+id+"/handshake", nil)
+		e, err := b.store.Endpoint(t.Context(), b.tenant, mustID(t, id))
+		require.NoError(t, err)
+		require.Equal(t, 7, e.PerMinute(), "less than one a second is what it has consented to")
 	})
 	t.Run("WithoutAName", func(t *testing.T) {
 		t.Parallel()

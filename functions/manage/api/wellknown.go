@@ -43,7 +43,17 @@ func (a *API) registerWellKnown() {
 		description: "For receivers: what the v1a signatures of an endpoint's requests are verified with, as a JSON Web " +
 			"Key Set. It needs no API key, and tells nothing else: an endpoint without such keys is not there.",
 	}, a.getPublicKeys)
+	register(a, operation{
+		id: "getTenantPublicKeys", method: http.MethodGet, path: wellKnown + "tenants/{tenant}/jwks.json",
+		tag: "Public keys", public: true, summary: "Get the public keys of a tenant",
+		description: "As of an endpoint, for receivers that have several: the keys of all endpoints of a tenant, told " +
+			"apart by kid. Of more than 1,000 they are the newest; who has more asks by endpoint. A tenant without such " +
+			"keys is not there.",
+	}, a.getTenantPublicKeys)
 }
+
+// maxPublicKeys bounds the keys of a tenant that are listed.
+const maxPublicKeys = 1000
 
 // keysCached is how long a receiver may keep the keys: well below the shortest overlap that makes sense.
 const keysCached = "public, max-age=300"
@@ -56,11 +66,26 @@ func (a *API) getPublicKeys(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	return answerKeys(keys), nil
+}
+
+func (a *API) getTenantPublicKeys(ctx context.Context, in *struct {
+	ID string `path:"tenant" maxLength:"64" doc:"The tenant's id."`
+},
+) (*jwksAnswer, error) {
+	keys, err := a.cfg.Store.TenantPublicKeys(ctx, in.ID, maxPublicKeys)
+	if err != nil {
+		return nil, err
+	}
+	return answerKeys(keys), nil
+}
+
+func answerKeys(keys []ed25519.PublicKey) *jwksAnswer {
 	out := &jwksAnswer{CacheControl: keysCached, Body: JWKSet{Keys: make([]JWK, 0, len(keys))}}
 	for _, key := range keys {
 		out.Body.Keys = append(out.Body.Keys, showJWK(key))
 	}
-	return out, nil
+	return out
 }
 
 func showJWK(key ed25519.PublicKey) JWK {

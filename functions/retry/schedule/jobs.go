@@ -93,6 +93,9 @@ func (s *Scheduler) work(ctx context.Context) error {
 		run, err := s.cfg.Store.RunJob(ctx, s.cfg.IDs)
 		if err != nil {
 			s.cfg.Metrics.jobFailures.Inc()
+			if run.Job.State == store.JobFailed {
+				s.noteEnd(ctx, &run.Job)
+			}
 			err = fmt.Errorf("schedule: run a job: %w", err)
 			if failed != nil || errors.Is(err, store.ErrUnavailable) {
 				return errors.Join(failed, err)
@@ -115,9 +118,13 @@ func (s *Scheduler) noteJob(ctx context.Context, run *store.JobRun) {
 	j := &run.Job
 	s.cfg.Metrics.jobChunks.WithLabelValues(string(j.Kind)).Inc()
 	s.cfg.Metrics.jobRows.WithLabelValues(string(j.Kind)).Add(float64(run.Changed))
-	if j.State == store.JobRunning {
-		return
+	if j.State != store.JobRunning {
+		s.noteEnd(ctx, j)
 	}
+}
+
+// noteEnd counts a job that has ended, or failed for good, and says so.
+func (s *Scheduler) noteEnd(ctx context.Context, j *store.Job) {
 	s.cfg.Metrics.jobsEnded.WithLabelValues(string(j.Kind), string(j.State)).Inc()
 	s.cfg.Log.InfoContext(ctx, "a job has ended", "job", j.ID.String(), "kind", string(j.Kind), "tenant", j.Tenant,
 		"state", string(j.State), "rows", j.Done, "why", j.Error)

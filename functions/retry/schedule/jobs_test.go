@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/homing-hooks/homing/functions/retry/schedule"
@@ -133,6 +134,33 @@ func TestJobs(t *testing.T) {
 			require.NoError(t, b.scheduler.JobsDue(t.Context(), wire.Hint{}))
 			<-time.After(time.Minute)
 			require.Len(t, b.hints(), 2)
+		})
+	})
+
+	t.Run("AreCountedWhenTheyHaveFailed", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			registry := prometheus.NewRegistry()
+			b := setup(t, func(c *schedule.Config) { c.Metrics = schedule.NewMetrics(registry) })
+			failed := func() (n int) {
+				families, err := registry.Gather()
+				require.NoError(t, err)
+				for _, f := range families {
+					for _, m := range f.GetMetric() {
+						if f.GetName() == "homing_jobs_ended_total" && m.GetLabel()[1].GetValue() == string(store.JobFailed) {
+							n += int(m.GetCounter().GetValue())
+						}
+					}
+				}
+				return n
+			}
+			b.store.giveJobs(errors.New("once"))
+			require.Error(t, b.scheduler.Tick(t.Context()))
+			require.Zero(t, failed(), "it is tried again")
+			b.store.failedRun.Job = store.Job{ID: webhook.ID{0: 9}, Kind: store.JobReplay, State: store.JobFailed}
+			b.store.giveJobs(errors.New("too often"))
+			require.Error(t, b.scheduler.Tick(t.Context()))
+			require.Equal(t, 1, failed())
 		})
 	})
 

@@ -77,11 +77,13 @@ func (m *Metrics) forJobs(f promauto.Factory) {
 	}
 	m.jobChunks = vec("chunks_total", "Chunks of jobs committed, by kind of job.", "kind")
 	m.jobRows = vec("rows_total", "Rows that jobs changed, by kind of job.", "kind")
-	m.jobsEnded = vec("ended_total", "Jobs that ended, by kind and state.", "kind", "state")
+	m.jobsEnded = vec("ended_total", "Jobs that ended or failed, by kind and state.", "kind", "state")
 	kinds := telemetry.Values(store.JobKinds)
 	telemetry.Precreate(m.jobChunks, kinds)
 	telemetry.Precreate(m.jobRows, kinds)
-	telemetry.Precreate(m.jobsEnded, kinds, []string{string(store.JobDone), string(store.JobCancelled)})
+	telemetry.Precreate(m.jobsEnded, kinds, []string{
+		string(store.JobDone), string(store.JobCancelled), string(store.JobFailed),
+	})
 }
 
 func (m *Metrics) housekept(k store.Housekept) {

@@ -32,10 +32,11 @@ type fakeStore struct {
 	asked []store.ReconcileRequest
 	kept  int
 
-	chunks  []store.JobRun // what the next calls of RunJob do
-	jobErr  error          // of the next one
-	jobsRun int
-	looks   int // calls of RunJob
+	chunks    []store.JobRun // what the next calls of RunJob do
+	jobErr    error          // of the next one
+	failedRun store.JobRun   // what comes with it
+	jobsRun   int
+	looks     int // calls of RunJob
 
 	idle      bool
 	agendaErr error
@@ -64,7 +65,7 @@ func (f *fakeStore) RunJob(ctx context.Context, _ *webhook.IDSource) (store.JobR
 	f.looks++
 	if err := errors.Join(ctx.Err(), f.jobErr); err != nil {
 		f.jobErr = nil
-		return store.JobRun{}, err
+		return f.failedRun, err
 	}
 	if len(f.chunks) == 0 {
 		return store.JobRun{}, nil

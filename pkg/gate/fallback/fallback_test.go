@@ -20,7 +20,7 @@ import (
 
 var (
 	noon    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	request = []gate.Request{{Endpoint: webhook.ID{1}, PerSecond: 1000, Want: 1}}
+	request = []gate.Request{{Endpoint: webhook.ID{1}, PerMinute: 60_000, Want: 1}}
 	errDown = errors.New("down")
 )
 

@@ -35,6 +35,7 @@ func Test(t *testing.T, h Harness) {
 		test func(*bundle)
 	}{
 		{"GrantsABurstThenTheRate", grantsBurstThenRate},
+		{"GrantsLessThanOneASecond", grantsSlowly},
 		{"GrantsPartOfWhatIsWanted", grantsPart},
 		{"SaysToTheMicrosecondWhenTheNextMayBe", saysWhenNext},
 		{"NeverMoreThanRateAndBurstOverAnySpan", neverMore},
@@ -86,7 +87,7 @@ func endpoint(n int) webhook.ID {
 func (b *bundle) take(after time.Duration, n, perSecond, want int) gate.Grant {
 	b.Helper()
 	grants, err := b.gate.Take(b.Context(), noon.Add(after),
-		[]gate.Request{{Endpoint: endpoint(n), PerSecond: perSecond, Want: want}})
+		[]gate.Request{{Endpoint: endpoint(n), PerMinute: perSecond * 60, Want: want}})
 	require.NoError(b, err)
 	require.Len(b, grants, 1)
 	require.GreaterOrEqual(b, grants[0].Granted, 0)
@@ -101,6 +102,31 @@ func grantsBurstThenRate(b *bundle) {
 	require.Equal(b, gate.Grant{RetryIn: time.Millisecond}, b.take(99*time.Millisecond, 1, rate, 1))
 	require.Equal(b, gate.Grant{Granted: 1}, b.take(100*time.Millisecond, 1, rate, 1))
 	require.Equal(b, gate.Grant{Granted: 3, RetryIn: 50 * time.Millisecond}, b.take(450*time.Millisecond, 1, rate, 5))
+}
+
+// grantsSlowly has rates whose burst is one send, which is more than they allow in a second.
+func grantsSlowly(b *bundle) {
+	for i, perMinute := range []int{1, 7, 59} {
+		wait := time.Minute / time.Duration(perMinute)
+		ask := func(after time.Duration) gate.Grant {
+			grants, err := b.gate.Take(b.Context(), noon.Add(after), []gate.Request{
+				{Endpoint: endpoint(i), PerMinute: perMinute, Want: 5},
+			})
+			require.NoError(b, err)
+			return grants[0]
+		}
+		granted, at := 0, time.Duration(0)
+		for at < 10*time.Minute {
+			got := ask(at)
+			require.Equal(b, 1, got.Granted, "%d a minute", perMinute)
+			require.InDelta(b, wait, got.RetryIn, float64(time.Microsecond))
+			require.Zero(b, ask(at+got.RetryIn-time.Microsecond).Granted, "%d a minute: a microsecond early", perMinute)
+			granted += got.Granted
+			at += got.RetryIn
+		}
+		require.InDelta(b, 10*perMinute, granted, 1)
+		require.Equal(b, 1, ask(at+time.Hour).Granted, "and earns no more by being idle")
+	}
 }
 
 func grantsPart(b *bundle) {
@@ -176,7 +202,7 @@ func idleEarnsOneBurst(b *bundle) {
 
 func answersInOrder(b *bundle) {
 	request := func(n, rate, want int) gate.Request {
-		return gate.Request{Endpoint: endpoint(n), PerSecond: rate, Want: want}
+		return gate.Request{Endpoint: endpoint(n), PerMinute: rate * 60, Want: want}
 	}
 	grants, err := b.gate.Take(b.Context(), noon, []gate.Request{
 		request(1, 2, 1), request(2, 4, 9), request(1, 2, 2), request(3, 100, 60), request(1, 2, 1),
@@ -197,7 +223,7 @@ func keepsApart(b *bundle) {
 		for first := 0; first < endpoints; first += batch {
 			var requests []gate.Request
 			for i := range batch {
-				requests = append(requests, gate.Request{Endpoint: endpoint(first + i), PerSecond: 2, Want: 2})
+				requests = append(requests, gate.Request{Endpoint: endpoint(first + i), PerMinute: 120, Want: 2})
 			}
 			grants, err := b.gate.Take(b.Context(), noon.Add(time.Duration(first)*time.Microsecond), requests)
 			require.NoError(b, err)
@@ -219,10 +245,10 @@ func bearsOddNumbers(b *bundle) {
 	require.Equal(b, gate.Grant{}, b.take(0, 1, 10, 0))
 	require.Equal(b, gate.Grant{}, b.take(0, 1, 10, -5))
 	require.Equal(b, gate.Grant{Granted: 10}, b.take(0, 1, 10, 10), "nothing was used up")
-	require.Equal(b, gate.Grant{Granted: 1, RetryIn: time.Second}, b.take(0, 2, 0, 2), "a rate below one is one")
-	require.Equal(b, gate.Grant{Granted: 1, RetryIn: time.Second}, b.take(0, 3, -7, 2))
+	require.Equal(b, gate.Grant{Granted: 1, RetryIn: time.Minute}, b.take(0, 2, 0, 2), "a rate below one is one")
+	require.Equal(b, gate.Grant{Granted: 1, RetryIn: time.Minute}, b.take(0, 3, -7, 2))
 	require.Equal(b, 1_000_000, b.take(0, 4, 1<<40, 1_000_000).Granted)
-	require.Equal(b, gate.Grant{Granted: 1 << 30, RetryIn: time.Microsecond}, b.take(0, 5, 1<<40, 1<<31))
+	require.Equal(b, gate.Grant{Granted: 1 << 32 / 60, RetryIn: time.Microsecond}, b.take(0, 5, 1<<40, 1<<31))
 }
 
 func bearsClocks(b *bundle) {
@@ -244,13 +270,13 @@ func keepsToMeter(b *bundle) {
 	clients := []gate.Gate{b.gate, b.open()}
 	now := noon
 	for range steps {
-		now = now.Add(time.Duration(random.IntN(400)-20) * time.Millisecond).Add(time.Duration(random.IntN(1000)))
+		now = now.Add(time.Duration(random.IntN(4000)-20) * time.Millisecond).Add(time.Duration(random.IntN(1000)))
 		requests := make([]gate.Request, random.IntN(4))
 		want := make([]gate.Grant, len(requests))
 		for i := range requests {
 			n := random.IntN(endpoints)
-			rate := []int{1, 3, 10, 999, 123_457, 1 << 30}[random.IntN(6)]
-			requests[i] = gate.Request{Endpoint: endpoint(n), PerSecond: rate, Want: random.IntN(rate + rate/2 + 2)}
+			rate := []int{1, 7, 59, 60, 61, 999, 123_457, 1 << 32}[random.IntN(8)]
+			requests[i] = gate.Request{Endpoint: endpoint(n), PerMinute: rate, Want: random.IntN(rate + rate/2 + 2)}
 			meters[n], want[i] = meters[n].Take(now.UnixMicro(), rate, requests[i].Want)
 		}
 		got, err := clients[random.IntN(2)].Take(b.Context(), now, requests)
@@ -261,7 +287,7 @@ func keepsToMeter(b *bundle) {
 
 func sharesLimit(b *bundle) {
 	const processes, calls, rate = 8, 40, 500
-	requests := []gate.Request{{Endpoint: endpoint(1), PerSecond: rate, Want: 3}}
+	requests := []gate.Request{{Endpoint: endpoint(1), PerMinute: rate * 60, Want: 3}}
 	var group errgroup.Group
 	granted := make([]int, processes)
 	for i := range processes {
@@ -286,7 +312,7 @@ func sharesLimit(b *bundle) {
 }
 
 func closedIsUnavailable(b *bundle) {
-	requests := []gate.Request{{Endpoint: endpoint(1), PerSecond: 1, Want: 1}}
+	requests := []gate.Request{{Endpoint: endpoint(1), PerMinute: 60, Want: 1}}
 	stopped, stop := context.WithCancel(b.Context())
 	stop()
 	_, err := b.gate.Take(stopped, noon, requests)
@@ -307,7 +333,7 @@ func Benchmark(b *testing.B, h Harness) {
 			defer client.Close()
 			var requests []gate.Request
 			for i := range size {
-				requests = append(requests, gate.Request{Endpoint: endpoint(i), PerSecond: 100, Want: 2})
+				requests = append(requests, gate.Request{Endpoint: endpoint(i), PerMinute: 6000, Want: 2})
 			}
 			b.ReportAllocs()
 			for now := noon; b.Loop(); now = now.Add(10 * time.Millisecond) {

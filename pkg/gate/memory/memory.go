@@ -1,7 +1,7 @@
 // Package memory grants sends by rate limits kept in the memory of one process: for the single-process mode, and for
 // each process of a deployment while Redis is away.
 //
-// It owns one meter for each endpoint that was asked for within about the last second. It promises what [gate.Gate]
+// It owns one meter for each endpoint that was asked for within about the last minute. It promises what [gate.Gate]
 // promises, for the goroutines that share one Gate, and to forget meters that have drained: memory is in proportion to
 // the endpoints in use. It never starts a goroutine, never reads a clock and never fails before it is closed.
 package memory
@@ -46,7 +46,7 @@ func (g *Gate) Take(ctx context.Context, now time.Time, requests []gate.Request)
 	micros := now.UnixMicro()
 	grants := make([]gate.Grant, len(requests))
 	for i, r := range requests {
-		g.meters[r.Endpoint], grants[i] = g.meters[r.Endpoint].Take(micros, r.PerSecond, r.Want)
+		g.meters[r.Endpoint], grants[i] = g.meters[r.Endpoint].Take(micros, r.PerMinute, r.Want)
 	}
 	if len(g.meters) >= g.sweepAt {
 		g.sweep(micros)

@@ -1,6 +1,6 @@
 // Package redis grants sends by rate limits kept in Redis, shared by all the processes of a deployment.
 //
-// It owns one small key for each endpoint that was asked for in the last half minute or so; the keys expire by
+// It owns one small key for each endpoint that was asked for in the last two minutes or so; the keys expire by
 // themselves. It promises what [gate.Gate] promises, one round trip a call (two after Redis has forgotten the
 // script), and that every failure wraps [gate.ErrUnavailable] within the timeout. The script touches one key, so a
 // cluster will do. Time is the caller's: processes whose clocks differ by some milliseconds grant that much more or
@@ -38,9 +38,10 @@ type Gate struct {
 
 var _ gate.Gate = (*Gate)(nil)
 
-// key is the key of an endpoint's meter. The braces are a hash tag, by which a cluster spreads them over its nodes.
+// key is the key of an endpoint's meter; v2, for v1 counted by the second. The braces are a hash tag, by which a
+// cluster spreads them over its nodes.
 func (g *Gate) key(endpoint webhook.ID) string {
-	return g.prefix + "gate:v1:{" + endpoint.String() + "}"
+	return g.prefix + "gate:v2:{" + endpoint.String() + "}"
 }
 
 // Take implements [gate.Gate].
@@ -78,7 +79,7 @@ func (g *Gate) run(ctx context.Context, now int64, requests []gate.Request) ([]*
 	replies := make([]*goredis.Cmd, len(requests))
 	pipe := g.client.Pipeline()
 	for i, r := range requests {
-		replies[i] = takeScript.EvalSha(ctx, pipe, []string{g.key(r.Endpoint)}, now, gate.ClampRate(r.PerSecond), r.Want)
+		replies[i] = takeScript.EvalSha(ctx, pipe, []string{g.key(r.Endpoint)}, now, gate.ClampRate(r.PerMinute), r.Want)
 	}
 	_, err := pipe.Exec(ctx)
 	if !goredis.HasErrorPrefix(err, noScript) {
@@ -87,7 +88,7 @@ func (g *Gate) run(ctx context.Context, now int64, requests []gate.Request) ([]*
 	for i, r := range requests {
 		switch err := replies[i].Err(); {
 		case goredis.HasErrorPrefix(err, noScript):
-			replies[i] = takeScript.Eval(ctx, pipe, []string{g.key(r.Endpoint)}, now, gate.ClampRate(r.PerSecond), r.Want)
+			replies[i] = takeScript.Eval(ctx, pipe, []string{g.key(r.Endpoint)}, now, gate.ClampRate(r.PerMinute), r.Want)
 		case err != nil:
 			return nil, err
 		}

@@ -51,7 +51,7 @@ func TestGate(t *testing.T) {
 
 func BenchmarkGate(b *testing.B) { gatetest.Benchmark(b, harness) }
 
-var one = []gate.Request{{Endpoint: webhook.ID{1}, PerSecond: 4, Want: 1}}
+var one = []gate.Request{{Endpoint: webhook.ID{1}, PerMinute: 240, Want: 1}}
 
 // A key lives as long as its meter takes to drain, and half a minute more, so that nothing is left of endpoints not in
 // use.

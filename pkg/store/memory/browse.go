@@ -31,6 +31,36 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) ([]webhoo
 	})
 }
 
+// DeliveriesByOutcome implements store.Browser.
+func (s *Store) DeliveriesByOutcome(
+	ctx context.Context, q store.DeliveryQuery, outcome webhook.Outcome,
+) (store.OutcomePage, error) {
+	return run(ctx, s, "deliveriesbyoutcome", func(time.Time) (store.OutcomePage, error) {
+		var all []*deliveryRow
+		for _, d := range s.stored {
+			if selected(&d.Delivery, &q) {
+				all = append(all, d)
+			}
+		}
+		if _, err := page(all, q.Limit); err != nil {
+			return store.OutcomePage{}, err
+		}
+		slices.SortFunc(all, func(a, b *deliveryRow) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+		var out store.OutcomePage
+		for i, d := range all {
+			if i == store.OutcomeWalk || len(out.Deliveries) == q.Limit {
+				return out, nil
+			}
+			out.Next = d.ID
+			if n := len(d.attempts); n > 0 && d.attempts[n-1].Outcome == outcome {
+				out.Deliveries = append(out.Deliveries, d.Delivery)
+			}
+		}
+		out.Next = webhook.ID{}
+		return out, nil
+	})
+}
+
 // selected reports whether a delivery is one of those asked for.
 func selected(d *webhook.Delivery, q *store.DeliveryQuery) bool {
 	return d.Tenant == q.Tenant &&

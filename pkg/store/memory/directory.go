@@ -2,6 +2,7 @@ package memory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"fmt"
@@ -117,19 +118,26 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 func (s *Store) SetEndpointStatus(
 	ctx context.Context, tenant string, id webhook.ID, status webhook.EndpointStatus, reason string,
 ) error {
+	return s.ChangeEndpointStatus(ctx, store.StatusChange{Tenant: tenant, Endpoint: id, Status: status, Reason: reason})
+}
+
+// ChangeEndpointStatus implements store.Directory.
+func (s *Store) ChangeEndpointStatus(ctx context.Context, c store.StatusChange) error {
 	return s.change(ctx, "setendpointstatus", func(now time.Time) error {
-		e, err := s.endpoint(tenant, id)
-		if err != nil || e.Status == webhook.EndpointDeleted || s.tenant(tenant) == nil {
+		e, err := s.endpoint(c.Tenant, c.Endpoint)
+		switch {
+		case err != nil || e.Status == webhook.EndpointDeleted || s.tenant(c.Tenant) == nil:
 			return store.ErrNotFound
-		}
-		if !storable(reason) {
+		case !storable(c.Reason):
 			return errText
+		case c.Version != 0 && c.Version != e.Version:
+			return store.ErrConflict
 		}
-		was := e.Status
+		was, status := e.Status, c.Status
 		if err := e.set(status, now); err != nil {
 			return err
 		}
-		if e.StatusReason = reason; status == webhook.EndpointActive {
+		if e.StatusReason = c.Reason; status == webhook.EndpointActive {
 			e.StatusReason = ""
 		}
 		if was != status {
@@ -142,7 +150,7 @@ func (s *Store) SetEndpointStatus(
 			s.stopDrops(e, "the endpoint was made "+string(status), now)
 		}
 		e.Version++
-		s.tenants[tenant].version++
+		s.tenants[c.Tenant].version++
 		return nil
 	})
 }
@@ -243,15 +251,39 @@ func (s *Store) PublicKeys(ctx context.Context, endpoint webhook.ID) ([]ed25519.
 		if e == nil || e.Status == webhook.EndpointDeleted || s.tenant(e.Tenant) == nil {
 			return nil, store.ErrNotFound
 		}
-		var list []ed25519.PublicKey
-		for _, secret := range e.valid(now) {
-			if secret.Kind == webhook.SecretEd25519 {
-				list = append(list, ed25519.PrivateKey(secret.Key).Public().(ed25519.PublicKey))
+		return publicKeys(e.valid(now))
+	})
+}
+
+// TenantPublicKeys implements store.Directory.
+func (s *Store) TenantPublicKeys(ctx context.Context, tenant string, limit int) ([]ed25519.PublicKey, error) {
+	return run(ctx, s, "tenantpublickeys", func(now time.Time) ([]ed25519.PublicKey, error) {
+		var secrets []webhook.Secret
+		for _, e := range s.created {
+			if e.Tenant == tenant && e.Status != webhook.EndpointDeleted && s.tenant(tenant) != nil {
+				secrets = append(secrets, e.valid(now)...)
 			}
 		}
-		if len(list) == 0 {
-			return nil, store.ErrNotFound
+		slices.SortStableFunc(secrets, func(a, b webhook.Secret) int {
+			return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), bytes.Compare(b.ID[:], a.ID[:]))
+		})
+		keys, err := publicKeys(secrets)
+		if err != nil {
+			return nil, err
 		}
-		return list, nil
+		return page(keys, limit)
 	})
+}
+
+// publicKeys are those of Ed25519 secrets.
+func publicKeys(secrets []webhook.Secret) (list []ed25519.PublicKey, err error) {
+	for _, secret := range secrets {
+		if secret.Kind == webhook.SecretEd25519 {
+			list = append(list, ed25519.PrivateKey(secret.Key).Public().(ed25519.PublicKey))
+		}
+	}
+	if len(list) == 0 {
+		return nil, store.ErrNotFound
+	}
+	return list, nil
 }

@@ -287,15 +287,52 @@ func (s *Store) Health(ctx context.Context, tenant string, endpoint webhook.ID) 
 		if err != nil {
 			return store.Health{}, err
 		}
-		h := store.Health{StatusAt: e.statusAt, FailingSince: e.failingSince, AsOf: s.countedUntil(now)}
+		h := s.health(e, now)
 		e.live = stillLive(e.live)
 		h.Waiting = min(len(e.live), store.HealthCap)
-		for _, d := range s.stored {
-			if d.Endpoint == endpoint {
-				s.lastOf(d, &h)
-			}
-		}
 		return h, nil
+	})
+}
+
+// health is what is known of an endpoint but for what waits.
+func (s *Store) health(e *endpointRow, now time.Time) store.Health {
+	h := store.Health{StatusAt: e.statusAt, FailingSince: e.failingSince, AsOf: s.countedUntil(now)}
+	for _, d := range s.stored {
+		if d.Endpoint == e.ID {
+			s.lastOf(d, &h)
+		}
+	}
+	return h
+}
+
+// HealthPage implements store.Statistics.
+func (s *Store) HealthPage(
+	ctx context.Context, tenant string, endpoints []webhook.ID, since time.Time,
+) (map[webhook.ID]store.Summary, error) {
+	return run(ctx, s, "healthpage", func(now time.Time) (map[webhook.ID]store.Summary, error) {
+		if len(endpoints) > maxPage {
+			return nil, fmt.Errorf("%w: at most %d endpoints", store.ErrInvalid, maxPage)
+		}
+		whole := s.through.Truncate(time.Hour)
+		known := make(map[webhook.ID]store.Summary, len(endpoints))
+		for _, id := range endpoints {
+			e, err := s.endpoint(tenant, id)
+			if err != nil {
+				continue
+			}
+			h := store.Summary{Health: s.health(e, now)}
+			for at, t := range s.tallies(tenant, id) {
+				if at.Before(whole) {
+					at = at.Truncate(time.Hour)
+				}
+				if !at.Before(since) {
+					h.Sent += t.Sent()
+					h.Succeeded += t.Outcomes[webhook.OutcomeSuccess]
+				}
+			}
+			known[id] = h
+		}
+		return known, nil
 	})
 }
 

@@ -77,6 +77,9 @@ func (s *Store) StartJob(ctx context.Context, j store.Job) (store.Job, error) {
 		if j.Spec, err = s.checkJob(j.Tenant, j.Kind, j.Spec, now); err != nil {
 			return store.Job{}, err
 		}
+		if j.IfVersion != 0 && s.endpoints[j.Spec.Endpoint].Version != j.IfVersion {
+			return store.Job{}, fmt.Errorf("%w: the endpoint has another version", store.ErrConflict)
+		}
 		jobs := s.jobsOf(j.Tenant)
 		if slices.ContainsFunc(jobs, func(old *jobRow) bool { return old.ID == j.ID }) {
 			return store.Job{}, store.ErrConflict
@@ -90,6 +93,7 @@ func (s *Store) StartJob(ctx context.Context, j store.Job) (store.Job, error) {
 			j.TotalExact = j.Total < store.StatsCap
 		}
 		row := &jobRow{Job: cloneJob(j)}
+		row.IfVersion = 0
 		row.State, row.Stage, row.Cursor, row.Done, row.Error = store.JobRunning, 0, j.Spec.First(), 0, ""
 		row.WakeAt, row.CreatedAt, row.UpdatedAt, row.FinishedAt = now, now, now, time.Time{}
 		row.CreatedBy = creator(ctx)
@@ -112,7 +116,8 @@ func (s *Store) dropping(j store.Job) (store.Job, bool) {
 	defer s.mu.Unlock()
 	for _, old := range s.jobsOf(j.Tenant) {
 		if !s.unavailable && j.Kind == store.JobDropHeld && old.Kind == j.Kind && old.underWay() &&
-			old.Spec.Endpoint == j.Spec.Endpoint {
+			old.Spec.Endpoint == j.Spec.Endpoint &&
+			(j.IfVersion == 0 || j.IfVersion == s.endpoints[j.Spec.Endpoint].Version) {
 			return cloneJob(old.Job), true
 		}
 	}
@@ -179,20 +184,21 @@ func (s *Store) walk(tenant string, spec store.JobSpec, after webhook.ID) ([]sto
 	if err != nil {
 		return nil, err
 	}
+	sendable := func(event *webhook.Event) bool { return event.ErasedAt.IsZero() && match(event) }
 	inside := func(id webhook.ID) bool {
 		return bytes.Compare(id[:], after[:]) > 0 && within(id, webhook.ID{}, webhook.FirstID(spec.To))
 	}
 	var found []store.ReplayMatch
 	if spec.Missing {
 		for _, event := range s.events {
-			if event.Tenant == tenant && event.Origin.IsZero() && inside(event.ID) && match(event) &&
+			if event.Tenant == tenant && event.Origin.IsZero() && inside(event.ID) && sendable(event) &&
 				!s.delivered(event.ID, spec.Endpoint) {
 				found = append(found, store.ReplayMatch{Event: event.ID, Endpoint: spec.Endpoint, Type: event.Type})
 			}
 		}
 	} else {
 		for _, d := range s.stored {
-			if s.replayable(d, tenant, &spec) && inside(d.ID) && match(s.events[d.Event]) {
+			if s.replayable(d, tenant, &spec) && inside(d.ID) && sendable(s.events[d.Event]) {
 				found = append(found, store.ReplayMatch{
 					Event: d.Event, Endpoint: d.Endpoint, Delivery: d.ID, Type: s.events[d.Event].Type,
 				})

@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +19,9 @@ func (s *Store) RunJob(ctx context.Context, ids *webhook.IDSource) (store.JobRun
 			r := jobRun{s: s, j: j, ids: ids, now: now}
 			if err := r.run(); err != nil {
 				j.putOff(err, now)
+				if j.State == store.JobFailed {
+					return store.JobRun{Job: cloneJob(j.Job)}, err
+				}
 				return store.JobRun{}, err
 			}
 			out = r.out
@@ -116,7 +120,7 @@ func (r *jobRun) replay() error {
 	for _, m := range found {
 		j.Cursor = position(m)
 		e := r.s.endpoints[m.Endpoint]
-		if e.Status == webhook.EndpointDeleted || !r.s.events[m.Event].ErasedAt.IsZero() {
+		if e.Status == webhook.EndpointDeleted {
 			continue
 		}
 		if copies[m.Event] == nil {
@@ -202,11 +206,24 @@ func (r *jobRun) erase() error {
 	default:
 		if r.out.Changed = r.s.eraseRest(j.Tenant, store.JobChunk); r.out.Changed < store.JobChunk {
 			j.State = store.JobDone
+			r.s.noteErasure(j, j.Done+r.out.Changed, r.ids.New(r.now), r.now)
 			r.s.jobs = slices.DeleteFunc(r.s.jobs, func(other *jobRow) bool { return other == j })
 			delete(r.s.tenants, j.Tenant)
 		}
 	}
 	return nil
+}
+
+// noteErasure writes the line of the audit log that a tenant is gone, in the name of the API key that asked for it.
+func (s *Store) noteErasure(j *jobRow, rows int, line webhook.ID, now time.Time) {
+	a := store.AuditEntry{
+		ID: line, Tenant: j.Tenant, At: now, Actor: j.CreatedBy, Action: "tenant.erase", Target: j.Tenant,
+		After: fmt.Appendf(nil, `{"job": %q, "rows": %d}`, j.ID.String(), rows),
+	}
+	if k := s.key(j.CreatedBy); k != nil {
+		a.ActorName = k.Name
+	}
+	s.audit = append(s.audit, a)
 }
 
 // eraseDeliveries removes deliveries of a tenant with their attempts, and returns how many.

@@ -47,7 +47,7 @@ func (s *Store) record(r *store.Result, now time.Time) store.Recorded {
 		a := cloneAttempt(r.Attempt)
 		a.Endpoint = d.Endpoint
 		if !s.events[d.Event].ErasedAt.IsZero() {
-			a.ResponseBody = nil
+			a.ResponseHeaders, a.ResponseBody = nil, nil
 		}
 		d.correct(a, now)
 	}

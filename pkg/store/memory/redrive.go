@@ -66,7 +66,7 @@ func (d *deliveryRow) erase(now time.Time) {
 		d.end(webhook.StateCancelled, webhook.ReasonErased)
 	}
 	for i := range d.attempts {
-		d.attempts[i].ResponseBody = nil
+		d.attempts[i].ResponseHeaders, d.attempts[i].ResponseBody = nil, nil
 	}
 }
 

@@ -82,6 +82,84 @@ func (s *Store) deliveries(ctx context.Context, sql string, args []any) ([]webho
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (webhook.Delivery, error) { return scanDelivery(row) })
 }
 
+// outcomeStep is how many deliveries are looked at in one step of a page by outcome.
+const outcomeStep = 500
+
+// DeliveriesByOutcome implements [store.Browser]. It reads the list as Deliveries does, step by step, with two
+// statements each.
+func (s *Store) DeliveriesByOutcome(
+	ctx context.Context, q store.DeliveryQuery, outcome webhook.Outcome,
+) (store.OutcomePage, error) {
+	var page store.OutcomePage
+	err := s.run(ctx, "deliveries by outcome", func(ctx context.Context) error {
+		page = store.OutcomePage{}
+		if err := checkPage(q.Limit); err != nil {
+			return err
+		}
+		step := q
+		step.Limit = outcomeStep
+		for range store.OutcomeWalk / outcomeStep {
+			list, err := s.listDeliveries(ctx, &step)
+			if err != nil {
+				return err
+			}
+			if full, err := s.keepOutcome(ctx, &page, list, outcome, q.Limit); full || err != nil {
+				return err
+			}
+			if len(list) < step.Limit {
+				page.Next = webhook.ID{}
+				return nil
+			}
+			step.Before = page.Next
+		}
+		return nil
+	})
+	return page, err
+}
+
+// keepOutcome adds to a page those of a list that have an outcome, up to a limit, and reports whether it came to that.
+func (s *Store) keepOutcome(
+	ctx context.Context, page *store.OutcomePage, list []webhook.Delivery, outcome webhook.Outcome, limit int,
+) (full bool, err error) {
+	outcomes, err := s.outcomes(ctx, list)
+	if err != nil {
+		return false, err
+	}
+	for i := range list {
+		if len(page.Deliveries) == limit {
+			return true, nil
+		}
+		page.Next = list[i].ID
+		if outcomes[list[i].ID] == outcome {
+			page.Deliveries = append(page.Deliveries, list[i])
+		}
+	}
+	return false, nil
+}
+
+// outcomes reads the outcomes that deliveries had last, of deliveries in the order of a list.
+func (s *Store) outcomes(ctx context.Context, list []webhook.Delivery) (map[webhook.ID]webhook.Outcome, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	ids := make([]webhook.ID, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+	}
+	rows, err := s.pool.Query(ctx, outcomesSQL, uuids(ids), ids[len(ids)-1], ids[0])
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[webhook.ID]webhook.Outcome, len(list))
+	var id webhook.ID
+	var outcome string
+	_, err = pgx.ForEachRow(rows, []any{&id, &outcome}, func() error {
+		found[id] = webhook.Outcome(outcome)
+		return nil
+	})
+	return found, err
+}
+
 // orLast returns an id, or the last there can be instead of none.
 func orLast(id webhook.ID) webhook.ID {
 	if id.IsZero() {

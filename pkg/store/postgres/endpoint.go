@@ -155,36 +155,52 @@ func (s *Store) opened(ctx context.Context, e *endpointRow) webhook.Endpoint {
 func (s *Store) SetEndpointStatus(
 	ctx context.Context, tenant string, id webhook.ID, status webhook.EndpointStatus, reason string,
 ) error {
-	switch status {
+	return s.ChangeEndpointStatus(ctx, store.StatusChange{Tenant: tenant, Endpoint: id, Status: status, Reason: reason})
+}
+
+// ChangeEndpointStatus implements [store.Directory].
+func (s *Store) ChangeEndpointStatus(ctx context.Context, c store.StatusChange) error {
+	switch c.Status {
 	case webhook.EndpointActive:
-		reason = ""
+		c.Reason = ""
 	case webhook.EndpointPaused, webhook.EndpointDisabled, webhook.EndpointDeleted:
 	default:
 		return classify("set endpoint status", store.ErrInvalid)
 	}
 	return s.run(ctx, "set endpoint status", func(ctx context.Context) error {
-		return s.change(ctx, func(tx pgx.Tx) error {
-			// Jobs before endpoints, as RunJob locks them.
-			if status == webhook.EndpointActive || status == webhook.EndpointDeleted {
-				if _, err := tx.Exec(ctx, stopDropsSQL, id, tenant, "the endpoint was made "+string(status)); err != nil {
-					return err
-				}
-			}
-			if status == webhook.EndpointDisabled {
-				if _, err := tx.Exec(ctx, noticeDisabledSQL, id, tenant, reason); err != nil {
-					return err
-				}
-			}
-			tag, err := tx.Exec(ctx, setEndpointStatusSQL, id, tenant, string(status), reason)
-			if err != nil {
-				return err
-			}
-			if tag.RowsAffected() == 0 {
-				return store.ErrNotFound
-			}
-			return bumpTenant(ctx, tx, tenant)
-		})
+		return s.change(ctx, func(tx pgx.Tx) error { return changeStatus(ctx, tx, c) })
 	})
+}
+
+func changeStatus(ctx context.Context, tx pgx.Tx, c store.StatusChange) error {
+	// Jobs before endpoints, as RunJob locks them.
+	if c.Status == webhook.EndpointActive || c.Status == webhook.EndpointDeleted {
+		why := "the endpoint was made " + string(c.Status)
+		if _, err := tx.Exec(ctx, stopDropsSQL, c.Endpoint, c.Tenant, why); err != nil {
+			return err
+		}
+	}
+	if c.Status == webhook.EndpointDisabled {
+		if _, err := tx.Exec(ctx, noticeDisabledSQL, c.Endpoint, c.Tenant, c.Reason); err != nil {
+			return err
+		}
+	}
+	tag, err := tx.Exec(ctx, setEndpointStatusSQL, c.Endpoint, c.Tenant, string(c.Status), c.Reason, c.Version)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return goneOrChanged(ctx, tx, c.Tenant, c.Endpoint)
+	}
+	return bumpTenant(ctx, tx, c.Tenant)
+}
+
+// goneOrChanged is the error of a change that has found no endpoint with its version.
+func goneOrChanged(ctx context.Context, tx pgx.Tx, tenant string, id webhook.ID) error {
+	var there bool
+	err := tx.QueryRow(ctx, "SELECT true FROM endpoints WHERE id = $1 AND tenant = $2 AND status <> 'deleted'", id,
+		tenant).Scan(&there) // no row: not found
+	return cmp.Or(err, store.ErrConflict)
 }
 
 // UpdateEndpoint implements [store.Directory].
@@ -202,10 +218,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e webhook.Endpoint) error {
 				return err
 			}
 			if tag.RowsAffected() == 0 {
-				var there bool
-				err := tx.QueryRow(ctx, "SELECT true FROM endpoints WHERE id = $1 AND tenant = $2 AND status <> 'deleted'",
-					e.ID, e.Tenant).Scan(&there) // no row: not found
-				return cmp.Or(err, store.ErrConflict)
+				return goneOrChanged(ctx, tx, e.Tenant, e.ID)
 			}
 			return bumpTenant(ctx, tx, e.Tenant)
 		})

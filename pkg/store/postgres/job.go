@@ -89,6 +89,9 @@ func (s *Store) startJob(ctx context.Context, tx pgx.Tx, j store.Job) (store.Job
 	if err == nil {
 		j.Spec, err = checkJob(ctx, tx, j.Tenant, j.Kind, j.Spec)
 	}
+	if err == nil && j.IfVersion != 0 {
+		err = requireVersion(ctx, tx, &j)
+	}
 	if err == nil {
 		err = tx.QueryRow(ctx, underWaySQL, j.Tenant, j.Spec.Endpoint).Scan(&jobs, &dropping)
 	}
@@ -117,6 +120,18 @@ func (s *Store) startJob(ctx context.Context, tx pgx.Tx, j store.Job) (store.Job
 		return j, err
 	}
 	return scanJob(tx.QueryRow(ctx, jobSQL, j.ID, j.Tenant))
+}
+
+// requireVersion requires that the endpoint of a job has not changed. Whoever changes it meanwhile waits for the lock
+// on the tenant, and does it after the job has begun.
+func requireVersion(ctx context.Context, tx pgx.Tx, j *store.Job) error {
+	var version int64
+	err := tx.QueryRow(ctx, "SELECT version FROM endpoints WHERE id = $1 AND tenant = $2", j.Spec.Endpoint, j.Tenant).
+		Scan(&version)
+	if err == nil && version != j.IfVersion {
+		return fmt.Errorf("%w: the endpoint has version %d", store.ErrConflict, version)
+	}
+	return err
 }
 
 // creator is the API key that asks for a change; zero when none does.

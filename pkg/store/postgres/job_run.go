@@ -30,22 +30,26 @@ func (s *Store) RunJob(ctx context.Context, ids *webhook.IDSource) (store.JobRun
 		return err
 	})
 	if err != nil {
-		s.putOff(ctx, r.job.ID, err)
+		if s.putOff(ctx, r.job.ID, err) == store.JobFailed {
+			r.job.State, r.job.Error = store.JobFailed, err.Error()
+			return store.JobRun{Job: r.job}, err
+		}
 		return store.JobRun{}, err
 	}
 	return r.out, nil
 }
 
-// putOff notes that a job's chunk went wrong. When that cannot be noted the chunk is simply tried again.
-func (s *Store) putOff(ctx context.Context, id webhook.ID, cause error) {
+// putOff notes that a job's chunk went wrong, and returns the state of the job after it. When that cannot be noted the
+// chunk is simply tried again.
+func (s *Store) putOff(ctx context.Context, id webhook.ID, cause error) (state store.JobState) {
 	if id.IsZero() {
-		return
+		return ""
 	}
 	counts := !errors.Is(cause, store.ErrUnavailable) && !errors.Is(cause, context.Canceled)
 	_ = s.run(ctx, "put off job", func(ctx context.Context) error {
-		_, err := s.pool.Exec(ctx, jobFailedSQL, id, counts, store.JobTries, cause.Error())
-		return err
+		return s.pool.QueryRow(ctx, jobFailedSQL, id, counts, store.JobTries, cause.Error()).Scan((*string)(&state))
 	})
+	return state
 }
 
 // jobRun is one chunk under way.
@@ -183,8 +187,9 @@ func (r *jobRun) erase(ctx context.Context, tx pgx.Tx) error {
 		}
 		return err
 	default:
-		err = tx.QueryRow(ctx, "SELECT erased, ended FROM erase_rest($1, $2)", j.Tenant, store.JobChunk).
-			Scan(&r.out.Changed, &ended)
+		// With the end goes a line of the audit log, of which this is the id.
+		err = tx.QueryRow(ctx, "SELECT erased, ended FROM erase_rest($1, $2, $3)", j.Tenant, store.JobChunk,
+			r.ids.New(r.now)).Scan(&r.out.Changed, &ended)
 		if ended {
 			j.State = store.JobDone // and gone
 		}

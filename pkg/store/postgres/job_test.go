@@ -215,7 +215,7 @@ func TestAChunkThatGoesWrongChangesNothing(t *testing.T) {
 	// The deliveries of the chunk are there when its last statement fails.
 	b.exec("ALTER TABLE jobs ADD CONSTRAINT broken CHECK (done = 0)")
 	for try := 1; try <= store.JobTries; try++ {
-		_, err := b.RunJob(b.ctx, b.ids)
+		run, err := b.RunJob(b.ctx, b.ids)
 		require.ErrorIs(t, err, store.ErrInvalid)
 		require.Equal(t, 20, value[int](b, "SELECT count(*) FROM deliveries"))
 		got, err := b.Job(b.ctx, b.tenant, j.ID)
@@ -225,8 +225,11 @@ func TestAChunkThatGoesWrongChangesNothing(t *testing.T) {
 		if try < store.JobTries {
 			require.Equal(t, store.JobRunning, got.State)
 			require.True(t, got.WakeAt.After(got.UpdatedAt), "it is put off")
+			require.Zero(t, run)
 		} else {
 			require.Equal(t, store.JobFailed, got.State)
+			require.Equal(t, j.ID, run.Job.ID)
+			require.Equal(t, store.JobFailed, run.Job.State, "the one who counts learns of it")
 		}
 		b.settle()
 	}
@@ -242,21 +245,32 @@ func TestAChunkThatGoesWrongChangesNothing(t *testing.T) {
 // TestPlansOfJobs holds the statements of jobs to the indexes made for them, and to a bounded number of rows.
 func TestPlansOfJobs(t *testing.T) {
 	t.Parallel()
-	p := setupPlanned(t)
-	e := p.endpoint()
-	p.many(3, e)
+	p, _, e := setupLists(t)
+	items := p.many(3, e)
 	p.exec("UPDATE deliveries SET state = 'exhausted', reason = 'schedule', wake_at = NULL")
 	_, err := p.StartJob(p.ctx, store.Job{
 		ID: p.ids.New(time.Now()), Tenant: p.tenant, Kind: store.JobReplay,
 		Spec: store.JobSpec{Endpoint: e.ID, From: time.Now().Add(-time.Hour)},
 	})
 	require.NoError(t, err)
-	plan := p.of("Looks at the next deliveries after an id", func() {
+	plan := p.of("Looks at the next deliveries of an endpoint", func() {
 		_, err := p.RunJob(p.ctx, p.ids)
 		require.NoError(t, err)
 	})
 	require.NotRegexp(t, `Seq Scan on (events|deliveries|attempts)`, plan)
 	require.Regexp(t, `Limit .*\n\s+->  (Merge Append|Append) `, plan, "it stops when it has seen enough")
+	require.Regexp(t, `Index (Only )?Scan using \w+endpoint_id_id_idx `, plan)
+	require.NotRegexp(t, `Rows Removed by Filter: \d{2}|actual time=[0-9.]+ rows=\d{2}`, plan, "nothing of the others'")
+	requireOneWeek(t, strings.ReplaceAll(plan, "on deliveries", "of deliveries"), "events")
+
+	plan = p.of("Looks at the next deliveries of anybody", func() {
+		view, err := p.Delivery(p.ctx, p.tenant, items[0].Delivery)
+		require.NoError(t, err)
+		_, err = p.PreviewReplay(p.ctx, p.tenant, store.JobSpec{
+			Event: view.Event.ID, States: []webhook.State{webhook.StateExhausted},
+		})
+		require.NoError(t, err)
+	})
 	requireOneWeek(t, plan, "deliveries", "events")
 
 	plan = p.of("Looks at the next events after an id", func() {

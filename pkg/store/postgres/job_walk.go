@@ -51,9 +51,10 @@ func (w *walk) next(ctx context.Context) error {
 		var f walked
 		e := &f.event
 		var extensions []byte
-		err := rows.Scan(&last, &looked, &f.Delivery, &f.Event, &f.Endpoint, (*nullText)(&e.Source), (*nullText)(&e.CEID),
-			(*nullText)(&e.Type), (*nullText)(&e.Subject), &e.Time, (*nullText)(&e.DataType), (*nullText)(&e.DataSchema),
-			&extensions)
+		var there bool
+		err := rows.Scan(&last, &looked, &f.Delivery, &f.Event, &f.Endpoint, &there, (*nullText)(&e.Source),
+			(*nullText)(&e.CEID), (*nullText)(&e.Type), (*nullText)(&e.Subject), &e.Time, (*nullText)(&e.DataType),
+			(*nullText)(&e.DataSchema), &extensions)
 		if err != nil {
 			return err
 		}
@@ -68,7 +69,7 @@ func (w *walk) next(ctx context.Context) error {
 			return err
 		}
 		f.Type = e.Type
-		if w.match(e) {
+		if there && w.match(e) {
 			w.found = append(w.found, f)
 		}
 	}
@@ -92,6 +93,9 @@ func (w *walk) statement() (sql string, args []any) {
 	states := new(array)
 	for _, s := range w.spec.States {
 		states.text(string(s))
+	}
+	if w.spec.Event.IsZero() {
+		return endpointWalkSQL, append(args, states, w.spec.Endpoint)
 	}
 	return replayWalkSQL, append(args, states, w.spec.Endpoint, w.spec.Event)
 }

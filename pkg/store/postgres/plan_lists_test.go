@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,42 @@ func TestPlansOfLists(t *testing.T) {
 	})
 	require.Regexp(t, `Index Scan Backward using events_\w+tenant_id_idx`, plan)
 	require.NotRegexp(t, `Sort Method`, plan, "in the order of the index")
+}
+
+// TestPlansOfListsByOutcome holds a page by outcome to looking up the attempts of what it looks through, and the health
+// of a page of endpoints to their own counts.
+func TestPlansOfListsByOutcome(t *testing.T) {
+	t.Parallel()
+	p, busy, rare := setupLists(t)
+	w := p.claim(store.ClaimRequest{Items: p.many(3, rare)}).Work
+	_, err := p.Record(p.ctx, []store.Result{success(w[0]), failure(w[1], time.Minute)})
+	require.NoError(t, err)
+	p.exec(`INSERT INTO attempts (delivery_id, attempt_no, status, started_at, total_us, outcome, recorded_at)
+		SELECT id, 1, 200, now(), 5, 'success', now() - interval '5 hours' FROM deliveries WHERE endpoint_id = $1`, busy.ID)
+	p.exec("ANALYZE")
+	plan := p.of("The outcome of the attempt that was recorded last", func() {
+		page, err := p.DeliveriesByOutcome(p.ctx, store.DeliveryQuery{
+			Tenant: p.tenant, Endpoint: rare.ID, Limit: 50,
+		}, webhook.OutcomeSuccess)
+		require.NoError(t, err)
+		require.Len(t, page.Deliveries, 1)
+	})
+	requireOneWeek(t, strings.ReplaceAll(plan, "_pkey", ""), "attempts")
+	require.NotRegexp(t, `Rows Removed by (Filter|Index Recheck): \d{2}|actual time=[0-9.]+ rows=\d{2}`, plan)
+
+	p.exec(`INSERT INTO tallies (width, at, tenant, endpoint, events, succeeded, exhausted, outcomes, cells, counts)
+		SELECT 60, date_trunc('hour', now()) - n * interval '1 hour', 'acme', e, 0, 1, 0, '{"success": 1}', '{}', '{}'
+		FROM generate_series(1, 500) n, unnest($1::uuid[]) e`, []string{busy.ID.String(), rare.ID.String()})
+	p.exec("ANALYZE")
+	plan = p.of("the endpoints of a page besides their settings", func() {
+		since := time.Now().Add(-24 * time.Hour).Truncate(time.Hour)
+		page, err := p.HealthPage(p.ctx, p.tenant, []webhook.ID{rare.ID}, since)
+		require.NoError(t, err)
+		require.InDelta(t, 24, page[rare.ID].Sent, 1)
+	})
+	require.Regexp(t, `tallies_pkey`, plan)
+	require.NotContains(t, plan, "Seq Scan on tallies")
+	require.NotRegexp(t, `tallies.*rows=\d{3}`, plan, "of one day and one endpoint")
 }
 
 // TestPlanOfTheCounting holds the counting to finding attempts by the time of their recording, through the index that

@@ -55,6 +55,8 @@ var (
 	liveDeliveriesSQL string
 	//go:embed queries/delivery_list_event.sql
 	eventDeliveriesSQL string
+	//go:embed queries/delivery_outcomes.sql
+	outcomesSQL string
 	//go:embed queries/delivery_lock.sql
 	lockDeliverySQL string
 	//go:embed queries/delivery_insert.sql
@@ -167,6 +169,8 @@ var (
 	expireSecretsSQL string
 	//go:embed queries/secret_public.sql
 	publicSecretsSQL string
+	//go:embed queries/secret_public_tenant.sql
+	tenantPublicSecretsSQL string
 	//go:embed queries/secret_list.sql
 	secretsSQL string
 
@@ -184,6 +188,8 @@ var (
 	failingSQL string
 	//go:embed queries/health.sql
 	healthSQL string
+	//go:embed queries/health_page.sql
+	healthPageSQL string
 
 	//go:embed queries/notice_add.sql
 	addNoticesSQL string
@@ -231,6 +237,8 @@ var (
 	jobFailedSQL string
 	//go:embed queries/job_replay_walk.sql
 	replayWalkSQL string
+	//go:embed queries/job_endpoint_walk.sql
+	endpointWalkSQL string
 	//go:embed queries/job_missing_walk.sql
 	missingWalkSQL string
 	//go:embed queries/job_copy_events.sql

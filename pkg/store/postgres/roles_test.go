@@ -105,6 +105,12 @@ func TestRolesCanDoTheirOwn(t *testing.T) {
 	require.NoError(t, manage.DeleteEventType(b.ctx, b.tenant, "a"))
 	_, err = manage.PublicKeys(b.ctx, e.ID)
 	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err = manage.TenantPublicKeys(b.ctx, b.tenant, 10)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err = manage.HealthPage(b.ctx, b.tenant, []webhook.ID{e.ID}, time.Now())
+	require.NoError(t, err)
+	_, err = manage.DeliveriesByOutcome(b.ctx, store.DeliveryQuery{Tenant: b.tenant, Limit: 1}, webhook.OutcomeSuccess)
+	require.NoError(t, err)
 	tested := store.NewTest{
 		Event:    webhook.Event{ID: b.ids.New(time.Now()), Tenant: b.tenant, Source: "/s", CEID: "test", Type: "t"},
 		Endpoint: e.ID,

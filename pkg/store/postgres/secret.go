@@ -91,32 +91,47 @@ func (s *Store) secrets(ctx context.Context, tenant string, endpoint webhook.ID)
 
 // PublicKeys implements [store.Directory].
 func (s *Store) PublicKeys(ctx context.Context, endpoint webhook.ID) ([]ed25519.PublicKey, error) {
+	return s.publicKeys(ctx, "public keys", publicSecretsSQL, endpoint)
+}
+
+// TenantPublicKeys implements [store.Directory].
+func (s *Store) TenantPublicKeys(ctx context.Context, tenant string, limit int) ([]ed25519.PublicKey, error) {
+	if err := checkPage(limit); err != nil {
+		return nil, classify("public keys of a tenant", err)
+	}
+	return s.publicKeys(ctx, "public keys of a tenant", tenantPublicSecretsSQL, tenant, limit)
+}
+
+// publicKeys opens the secrets that a query finds, and returns their public halves.
+func (s *Store) publicKeys(ctx context.Context, op, sql string, args ...any) ([]ed25519.PublicKey, error) {
 	var list []ed25519.PublicKey
-	err := s.run(ctx, "public keys", func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx, publicSecretsSQL, endpoint)
+	err := s.run(ctx, op, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, sql, args...)
 		if err != nil {
 			return err
 		}
-		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (ed25519.PublicKey, error) {
-			secret := webhook.Secret{Endpoint: endpoint}
-			var tenant, keyID string
-			var sealed []byte
-			if err := row.Scan(&tenant, &secret.ID, &keyID, &sealed); err != nil {
-				return nil, err
-			}
-			key, err := s.openSecret(tenant, &secret, keyID, sealed)
-			if err == nil && len(key) != ed25519.PrivateKeySize {
-				err = errSealing
-			}
-			if err != nil {
-				return nil, err
-			}
-			return ed25519.PrivateKey(key).Public().(ed25519.PublicKey), nil
-		})
+		list, err = pgx.CollectRows(rows, s.scanPublicKey)
 		if err == nil && len(list) == 0 {
 			return store.ErrNotFound
 		}
 		return err
 	})
 	return list, err
+}
+
+func (s *Store) scanPublicKey(row pgx.CollectableRow) (ed25519.PublicKey, error) {
+	var secret webhook.Secret
+	var tenant, keyID string
+	var sealed []byte
+	if err := row.Scan(&tenant, &secret.Endpoint, &secret.ID, &keyID, &sealed); err != nil {
+		return nil, err
+	}
+	key, err := s.openSecret(tenant, &secret, keyID, sealed)
+	if err == nil && len(key) != ed25519.PrivateKeySize {
+		err = errSealing
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ed25519.PrivateKey(key).Public().(ed25519.PublicKey), nil
 }

@@ -258,3 +258,32 @@ func (s *Store) Health(ctx context.Context, tenant string, endpoint webhook.ID) 
 	}
 	return h, nil
 }
+
+// HealthPage implements [store.Statistics].
+func (s *Store) HealthPage(
+	ctx context.Context, tenant string, endpoints []webhook.ID, since time.Time,
+) (map[webhook.ID]store.Summary, error) {
+	known := make(map[webhook.ID]store.Summary, len(endpoints))
+	err := s.run(ctx, "health page", func(ctx context.Context) error {
+		if len(endpoints) > maxPage {
+			return fmt.Errorf("%w: at most %d endpoints", store.ErrInvalid, maxPage)
+		}
+		rows, err := s.pool.Query(ctx, healthPageSQL, uuids(endpoints), tenant, since)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var id webhook.ID
+			var h store.Summary
+			f := &h.LastFailure
+			err := rows.Scan(&id, &h.StatusAt, &h.LastSuccessAt, &f.At, &f.Delivery, (*nullText)(&f.Outcome), &f.Status,
+				&h.FailingSince, &h.AsOf, &h.Sent, &h.Succeeded)
+			if err != nil {
+				return err
+			}
+			known[id] = h
+		}
+		return rows.Err()
+	})
+	return known, err
+}

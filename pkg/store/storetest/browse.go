@@ -17,6 +17,8 @@ var browseTests = []test{
 	{"ListsTheNewestFirst", listsNewestFirst},
 	{"ListsPageByPage", listsPages},
 	{"SelectsDeliveries", selectsDeliveries},
+	{"SelectsByTheLastOutcome", selectsOutcomes},
+	{"LooksThroughSoManyForAnOutcome", boundsOutcomes},
 	{"RefusesABadPageSize", refusesBadPage},
 	{"ShowsADeliveryWithItsAttemptsInOrder", showsAttempts},
 	{"KnowsNoSuchDelivery", knowsNoDelivery},
@@ -90,6 +92,71 @@ func selectsDeliveries(t *testing.T, b *bundle) {
 	}
 	require.Empty(t, b.list(store.DeliveryQuery{State: webhook.StateExhausted}))
 	require.Empty(t, b.list(store.DeliveryQuery{Event: b.id()}))
+}
+
+// outcomes makes one query for the tenant, and returns what it found and where it came to.
+func (b *bundle) outcomes(q store.DeliveryQuery, o webhook.Outcome) ([]webhook.Delivery, webhook.ID) {
+	q.Tenant = b.tenant
+	page, err := b.Store.DeliveriesByOutcome(b.ctx, q, o)
+	require.NoError(b.tb, err)
+	return page.Deliveries, page.Next
+}
+
+func selectsOutcomes(t *testing.T, b *bundle) {
+	e, other := b.endpoint(), b.endpoint()
+	recovered := b.to(e)
+	b.record(b.failure(b.begin(recovered.ID), 0))
+	recovered = b.succeed(recovered.ID)
+	failed := b.fail(b.to(e))
+	waiting := b.to(e)
+	b.record(b.failure(b.begin(waiting.ID), 0))
+	waiting = b.begin(waiting.ID).Delivery // another attempt is under way, which has no outcome yet
+	b.to(e)
+	elsewhere := b.fail(b.to(other))
+	for name, c := range map[string]struct {
+		q       store.DeliveryQuery
+		outcome webhook.Outcome
+		want    []webhook.Delivery
+	}{
+		"success":  {store.DeliveryQuery{}, webhook.OutcomeSuccess, []webhook.Delivery{recovered}},
+		"error":    {store.DeliveryQuery{}, webhook.OutcomeServerError, []webhook.Delivery{elsewhere, waiting, failed}},
+		"endpoint": {store.DeliveryQuery{Endpoint: e.ID}, webhook.OutcomeServerError, []webhook.Delivery{waiting, failed}},
+		"state": {
+			store.DeliveryQuery{State: webhook.StateExhausted}, webhook.OutcomeServerError,
+			[]webhook.Delivery{elsewhere, failed},
+		},
+		"live": {
+			store.DeliveryQuery{State: webhook.StateAttempting}, webhook.OutcomeServerError, []webhook.Delivery{waiting},
+		},
+		"event":  {store.DeliveryQuery{Event: failed.Event}, webhook.OutcomeServerError, []webhook.Delivery{failed}},
+		"before": {store.DeliveryQuery{Before: waiting.ID}, webhook.OutcomeServerError, []webhook.Delivery{failed}},
+		"none":   {store.DeliveryQuery{}, webhook.OutcomeTimeout, nil},
+	} {
+		c.q.Limit = 10
+		got, next := b.outcomes(c.q, c.outcome)
+		require.Equal(t, c.want, got, name)
+		require.Zero(t, next, name)
+	}
+	got, next := b.outcomes(store.DeliveryQuery{Limit: 2}, webhook.OutcomeServerError)
+	require.Equal(t, []webhook.Delivery{elsewhere, waiting}, got)
+	require.Equal(t, waiting.ID, next)
+	stranger := b.as(b.newTenant())
+	got, _ = stranger.outcomes(store.DeliveryQuery{Limit: 10, Endpoint: e.ID}, webhook.OutcomeServerError)
+	require.Empty(t, got)
+	_, err := b.Store.DeliveriesByOutcome(b.ctx, store.DeliveryQuery{Tenant: b.tenant}, webhook.OutcomeSuccess)
+	require.ErrorIs(t, err, store.ErrInvalid)
+}
+
+func boundsOutcomes(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	oldest := b.fail(b.to(e))
+	b.batch(e, store.OutcomeWalk+1)
+	got, next := b.outcomes(store.DeliveryQuery{Limit: 10}, webhook.OutcomeServerError)
+	require.Empty(t, got, "it is not looked for so far")
+	require.False(t, next.IsZero(), "and the page says so")
+	got, next = b.outcomes(store.DeliveryQuery{Limit: 10, Before: next}, webhook.OutcomeServerError)
+	require.Equal(t, []webhook.Delivery{oldest}, got)
+	require.Zero(t, next)
 }
 
 func refusesBadPage(t *testing.T, b *bundle) {

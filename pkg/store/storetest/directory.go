@@ -26,6 +26,7 @@ var directoryTests = []test{
 	{"SetsAStatusWithItsReason", setsStatus},
 	{"LetsNothingLeaveDeleted", nothingLeavesDeleted},
 	{"RefusesAnUnknownStatus", refusesUnknownStatus},
+	{"ChangesAStatusOnItsVersionOnly", changesStatusOnVersion},
 	{"OverlapsSecrets", overlapsSecrets},
 	{"EndsASecretAtOnceWithoutOverlap", endsSecretAtOnce},
 	{"NeverProlongsASecret", neverProlongsSecret},
@@ -225,6 +226,28 @@ func nothingLeavesDeleted(t *testing.T, b *bundle) {
 	require.ErrorIs(t, b.Store.AddSecret(b.ctx, b.tenant, b.secret(e.ID), time.Hour), store.ErrNotFound)
 	require.Equal(t, was, b.stored(e.ID))
 	b.refuses(d)
+}
+
+func changesStatusOnVersion(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	change := store.StatusChange{
+		Tenant: b.tenant, Endpoint: e.ID, Version: e.Version, Status: webhook.EndpointPaused, Reason: "it rests",
+	}
+	require.NoError(t, b.Store.UpdateEndpoint(b.ctx, e), "somebody else is faster")
+	was, version := b.stored(e.ID), b.version()
+	require.ErrorIs(t, b.Store.ChangeEndpointStatus(b.ctx, change), store.ErrConflict)
+	require.Equal(t, was, b.stored(e.ID))
+	require.Equal(t, version, b.version())
+	for _, to := range []webhook.EndpointStatus{
+		webhook.EndpointPaused, webhook.EndpointActive, webhook.EndpointDisabled, webhook.EndpointDeleted,
+	} {
+		change.Version, change.Status = b.stored(e.ID).Version, to
+		require.NoError(t, b.Store.ChangeEndpointStatus(b.ctx, change))
+		require.Equal(t, to, b.stored(e.ID).Status)
+		require.Equal(t, change.Version+1, b.stored(e.ID).Version)
+	}
+	change.Version = 99
+	require.ErrorIs(t, b.Store.ChangeEndpointStatus(b.ctx, change), store.ErrNotFound, "it is gone, whatever its version")
 }
 
 func refusesUnknownStatus(t *testing.T, b *bundle) {

@@ -54,6 +54,9 @@ func erasesTenant(t *testing.T, b *bundle) {
 	e, ended := b.inhabit()
 	b.batch(e, 30)
 	n := b.note()
+	operator := store.APIKey{ID: n.Audit.Actor, Name: "the operator", Hash: [32]byte{9}}
+	copy(operator.Hash[:], token())
+	require.NoError(t, b.Store.CreateKey(b.ctx, operator))
 	require.NoError(t, b.Store.DeleteTenant(store.WithNote(b.ctx, n), b.tenant))
 	require.NoError(t, b.Store.DeleteTenant(b.ctx, b.tenant), "again changes nothing")
 	j := b.erasure(b.tenant)
@@ -82,6 +85,13 @@ func erasesTenant(t *testing.T, b *bundle) {
 	_, err = b.Store.Endpoint(b.ctx, b.tenant, e.ID)
 	require.ErrorIs(t, err, store.ErrNotFound)
 	require.Len(t, b.audit(n.Audit.Target), 1, "the audit log stays")
+	lines := b.audit(b.tenant)
+	require.Len(t, lines, 1, "and says that the tenant is gone")
+	require.Equal(t, "tenant.erase", lines[0].Action)
+	require.Equal(t, b.tenant, lines[0].Tenant)
+	require.Equal(t, operator.ID, lines[0].Actor)
+	require.Equal(t, operator.Name, lines[0].ActorName)
+	require.Contains(t, string(lines[0].After), j.ID.String())
 
 	require.Equal(t, one, other.view(kept.ID))
 	require.Equal(t, before, allDeliveries(t, b.Store, other.tenant), "nothing of another tenant's")

@@ -22,6 +22,7 @@ var eventTypeTests = []test{
 	{"KeepsWhereDataAreWrong", keepsSchemaError},
 	{"ForgetsKeysOfPortals", forgetsPortals},
 	{"ListsPublicKeysOfAnybody", listsPublicKeys},
+	{"ListsPublicKeysOfATenant", listsTenantsKeys},
 }
 
 // eventType adds a type with a schema, and returns it as stored.
@@ -256,4 +257,43 @@ func listsPublicKeys(t *testing.T, b *bundle) {
 	require.ErrorIs(t, err, store.ErrNotFound)
 	_, err = b.Store.PublicKeys(b.ctx, b.id())
 	require.ErrorIs(t, err, store.ErrNotFound)
+}
+
+func listsTenantsKeys(t *testing.T, b *bundle) {
+	keys := func(limit int) (keys []string) {
+		list, err := b.Store.TenantPublicKeys(b.ctx, b.tenant, limit)
+		require.NoError(t, err)
+		for _, k := range list {
+			keys = append(keys, string(k))
+		}
+		return keys
+	}
+	ed25519Key := func(of *bundle, e webhook.Endpoint) string {
+		secret := of.secret(e.ID)
+		public, private := newEd25519(b.tb)
+		secret.Kind, secret.Key = webhook.SecretEd25519, private
+		require.NoError(t, of.Store.AddSecret(b.ctx, of.tenant, secret, time.Hour))
+		b.pass(time.Millisecond)
+		return string(public)
+	}
+	first, second, other := b.endpoint(), b.endpoint(), b.as(b.newTenant())
+	_, err := b.Store.TenantPublicKeys(b.ctx, b.tenant, 10)
+	require.ErrorIs(t, err, store.ErrNotFound, "HMAC secrets have no public half")
+	ed25519Key(other, other.endpoint())
+	oldest, between, newest := ed25519Key(b, first), ed25519Key(b, second), ed25519Key(b, first)
+	require.Equal(t, []string{newest, between, oldest}, keys(10), "the newest first, also those in an overlap")
+	require.Equal(t, []string{newest, between}, keys(2))
+	b.pass(2 * time.Hour)
+	require.Equal(t, []string{newest, between}, keys(10))
+	b.set(second.ID, webhook.EndpointDeleted)
+	require.Equal(t, []string{newest}, keys(10))
+	for _, limit := range []int{-1, 0, 1001} {
+		_, err = b.Store.TenantPublicKeys(b.ctx, b.tenant, limit)
+		require.ErrorIs(t, err, store.ErrInvalid)
+	}
+	require.NoError(t, b.Store.DeleteTenant(b.ctx, b.tenant))
+	for _, tenant := range []string{b.tenant, "nobody"} {
+		_, err = b.Store.TenantPublicKeys(b.ctx, tenant, 10)
+		require.ErrorIs(t, err, store.ErrNotFound)
+	}
 }

@@ -43,9 +43,21 @@ func (b *bundle) operations(e webhook.Endpoint, d webhook.Delivery, n store.NewE
 		"housekeep":     func(ctx context.Context) error { _, err := s.Housekeep(ctx, retention); return err },
 		"stats":         func(ctx context.Context) error { _, err := s.Stats(ctx); return err },
 		"tally":         func(ctx context.Context) error { _, err := s.Tally(ctx, store.TallyRequest{Spans: 1}); return err },
-		"health":        func(ctx context.Context) error { _, err := s.Health(ctx, b.tenant, e.ID); return err },
-		"untold":        func(ctx context.Context) error { _, err := s.Untold(ctx, 1); return err },
-		"tell":          func(ctx context.Context) error { _, err := s.Tell(ctx, nil, []store.NewEvent{n}); return err },
+		"healths": func(ctx context.Context) error {
+			_, err := s.HealthPage(ctx, b.tenant, []webhook.ID{e.ID}, d.DueAt)
+			return err
+		},
+		"tenant's public keys": func(ctx context.Context) error {
+			_, err := s.TenantPublicKeys(ctx, b.tenant, 1)
+			return err
+		},
+		"list by outcome": func(ctx context.Context) error {
+			_, err := s.DeliveriesByOutcome(ctx, store.DeliveryQuery{Tenant: b.tenant, Limit: 1}, webhook.OutcomeSuccess)
+			return err
+		},
+		"health": func(ctx context.Context) error { _, err := s.Health(ctx, b.tenant, e.ID); return err },
+		"untold": func(ctx context.Context) error { _, err := s.Untold(ctx, 1); return err },
+		"tell":   func(ctx context.Context) error { _, err := s.Tell(ctx, nil, []store.NewEvent{n}); return err },
 		"tallies": func(ctx context.Context) error {
 			_, err := s.Tallies(ctx, store.TallyQuery{Tenant: b.tenant, From: d.DueAt, Until: d.DueAt})
 			return err

@@ -21,6 +21,7 @@ var insightTests = []test{
 	{"DropsCountsPastTheirRetention", dropsCounts},
 	{"ShowsCountsOfTheTenantOnly", showsOwnCounts},
 	{"KnowsTheLastSuccessAndFailure", knowsLast},
+	{"KnowsTheHealthOfManyAtOnce", knowsHealthOfMany},
 	{"KnowsSinceWhenAStatusIs", knowsStatusSince},
 	{"KnowsSinceWhenRequestsLookAsTheyDo", knowsRequestSince},
 	{"CountsWhatWaits", countsWaiting},
@@ -246,6 +247,41 @@ func knowsLast(t *testing.T, b *bundle) {
 	require.Equal(t, later.ID, h.LastFailure.Delivery)
 	require.Equal(t, webhook.OutcomeTimeout, h.LastFailure.Outcome)
 	require.Zero(t, h.LastFailure.Status)
+}
+
+func knowsHealthOfMany(t *testing.T, b *bundle) {
+	busy, idle, stranger := b.endpoint(), b.endpoint(), b.as(b.newTenant())
+	b.interrupted(b.to(busy).ID) // which does not count as sent
+	b.succeed(b.to(busy).ID)
+	b.tally()
+	b.pass(3 * time.Hour) // a whole number of spans: those that are counted stay spans
+	since := b.now()
+	b.succeed(b.to(busy).ID)
+	for range 2 {
+		b.record(b.failure(b.begin(b.to(busy).ID), time.Hour))
+	}
+	b.set(idle.ID, webhook.EndpointPaused)
+	b.tally()
+	theirs := stranger.endpoint()
+	ids := []webhook.ID{busy.ID, idle.ID, theirs.ID, b.id()}
+	page := func(since time.Time) map[webhook.ID]store.Summary {
+		got, err := b.Store.HealthPage(b.ctx, b.tenant, ids, since)
+		require.NoError(t, err)
+		return got
+	}
+	got := page(since.Truncate(time.Hour))
+	require.Len(t, got, 2, "nothing of another tenant's")
+	for _, id := range ids[:2] {
+		want := b.health(id)
+		want.Waiting = 0
+		require.Equal(t, want, got[id].Health, "the same as of each alone, but for what waits")
+	}
+	require.EqualValues(t, 3, got[busy.ID].Sent)
+	require.EqualValues(t, 1, got[busy.ID].Succeeded)
+	require.Zero(t, got[idle.ID].Sent)
+	require.EqualValues(t, 4, page(since.Add(-100 * time.Hour))[busy.ID].Sent, "hours that are over count as well")
+	_, err := b.Store.HealthPage(b.ctx, b.tenant, make([]webhook.ID, 1001), since)
+	require.ErrorIs(t, err, store.ErrInvalid)
 }
 
 func knowsStatusSince(t *testing.T, b *bundle) {

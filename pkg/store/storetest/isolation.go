@@ -63,6 +63,11 @@ func answersNotFound(t *testing.T, b *bundle) {
 			_, err := b.Store.SendTest(b.ctx, test)
 			return err
 		},
+		"status on a version": func() error {
+			return b.Store.ChangeEndpointStatus(b.ctx, store.StatusChange{
+				Tenant: stranger, Endpoint: e.ID, Version: e.Version, Status: webhook.EndpointDeleted,
+			})
+		},
 		"status": func() error {
 			return b.Store.SetEndpointStatus(b.ctx, stranger, e.ID, webhook.EndpointDeleted, "")
 		},

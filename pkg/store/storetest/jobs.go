@@ -26,6 +26,7 @@ var jobTests = []test{
 	{"ForgetsJobsInTime", forgetsJobs},
 	{"DropsWhatIsHeldAndResumes", dropsHeld},
 	{"DropsNothingThatCameAfterTheCall", dropsNothingLater},
+	{"BeginsOnAVersionOfTheEndpointOnly", beginsOnVersion},
 	{"StopsDroppingWhenTheEndpointIsResumed", stopsDropping},
 	{"StopsAReplayToAnEndpointThatIsDeleted", stopsReplay},
 }
@@ -549,4 +550,27 @@ func stopsReplay(t *testing.T, b *bundle) {
 	require.Equal(t, store.JobCancelled, j.State)
 	require.Equal(t, "the endpoint was deleted", j.Error)
 	require.Equal(t, 5, j.Done)
+}
+
+func beginsOnVersion(t *testing.T, b *bundle) {
+	e := b.endpoint()
+	b.to(e)
+	b.set(e.ID, webhook.EndpointPaused)
+	seen := b.stored(e.ID).Version
+	require.NoError(t, b.Store.UpdateEndpoint(b.ctx, b.stored(e.ID)), "somebody else is faster")
+	j := b.jobOf(store.JobDropHeld, store.JobSpec{Endpoint: e.ID}, 0)
+	j.IfVersion = seen
+	_, err := b.Store.StartJob(b.ctx, j)
+	require.ErrorIs(t, err, store.ErrConflict)
+	j.IfVersion = b.stored(e.ID).Version
+	started, err := b.Store.StartJob(b.ctx, j)
+	require.NoError(t, err)
+	again := b.jobOf(store.JobDropHeld, store.JobSpec{Endpoint: e.ID}, 0)
+	again.IfVersion = seen
+	_, err = b.Store.StartJob(b.ctx, again)
+	require.ErrorIs(t, err, store.ErrConflict, "also while it is being dropped already")
+	again.IfVersion = j.IfVersion
+	under, err := b.Store.StartJob(b.ctx, again)
+	require.NoError(t, err)
+	require.Equal(t, started.ID, under.ID)
 }

@@ -66,6 +66,11 @@ func (b *bundle) changes() map[string]func(context.Context) error {
 		"set status": func(ctx context.Context) error {
 			return b.Store.SetEndpointStatus(ctx, b.tenant, e.ID, webhook.EndpointActive, "")
 		},
+		"change status": func(ctx context.Context) error {
+			return b.Store.ChangeEndpointStatus(ctx, store.StatusChange{
+				Tenant: b.tenant, Endpoint: e.ID, Status: webhook.EndpointActive,
+			})
+		},
 		"add secret": func(ctx context.Context) error { return b.Store.AddSecret(ctx, b.tenant, b.secret(e.ID), 0) },
 		"retry now": func(ctx context.Context) error {
 			_, err := b.Store.RetryNow(ctx, b.tenant, again.ID, b.ids)

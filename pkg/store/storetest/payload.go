@@ -18,6 +18,8 @@ var payloadTests = []test{
 	{"LeavesOthersAlone", erasesOnlyOne},
 	{"CancelsWhatIsLive", eraseCancels},
 	{"KeepsNothingThatComesAfterwards", eraseOutlastsAttempts},
+	{"KeepsNothingThatComesAfterAnInterruption", eraseOutlastsInterruptions},
+	{"KeepsNothingThatComesMeanwhile", eraseAgainstLateResults},
 	{"SendsNoEmptyBodyInItsPlace", eraseAgainstClaims},
 	{"LeavesNoCopyThatIsMadeMeanwhile", eraseAgainstReplays},
 	{"IsPassedOverByReplaysOfARange", erasePassedOver},
@@ -60,6 +62,7 @@ func erases(t *testing.T, b *bundle) {
 		require.Equal(t, d, v.Delivery, "what has ended stays as it is")
 		require.Len(t, v.Attempts, 1)
 		require.Nil(t, v.Attempts[0].ResponseBody)
+		require.Nil(t, v.Attempts[0].ResponseHeaders)
 		_, err := b.Store.RetryNow(b.ctx, b.tenant, d.ID, b.ids)
 		require.ErrorIs(t, err, store.ErrErased)
 	}
@@ -67,7 +70,10 @@ func erases(t *testing.T, b *bundle) {
 	want := before.Event
 	want.Data, want.ErasedAt = nil, at
 	require.Equal(t, want, after.Event, "the record stays")
-	require.Equal(t, before.Attempts[0].ResponseHeaders, after.Attempts[0].ResponseHeaders)
+	require.NotEmpty(t, before.Attempts[0].ResponseHeaders)
+	attempt := before.Attempts[0]
+	attempt.ResponseHeaders, attempt.ResponseBody = nil, nil
+	requireAttempt(t, attempt, after.Attempts[0])
 	list, err := b.Store.Events(b.ctx, store.EventQuery{Tenant: b.tenant, Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, list, 3)
@@ -118,6 +124,43 @@ func eraseOutlastsAttempts(t *testing.T, b *bundle) {
 	require.Equal(t, webhook.StateCancelled, v.Delivery.State)
 	require.Equal(t, webhook.OutcomeSuccess, v.Attempts[0].Outcome, "that it was sent is on record")
 	require.Nil(t, v.Attempts[0].ResponseBody, "what it was answered is not")
+	require.Nil(t, v.Attempts[0].ResponseHeaders)
+}
+
+// eraseOutlastsInterruptions has the result of an attempt come back that was given up for interrupted, after the
+// delivery has ended by another attempt, and after its payload was erased.
+func eraseOutlastsInterruptions(t *testing.T, b *bundle) {
+	d := b.to(b.endpoint())
+	w := b.interrupted(d.ID)
+	b.succeed(d.ID)
+	b.erase(d.Event)
+	require.False(t, b.record(success(w)).Applied)
+	v := b.view(d.ID)
+	require.Len(t, v.Attempts, 2)
+	require.Equal(t, webhook.OutcomeSuccess, v.Attempts[0].Outcome, "that it was sent is on record")
+	for _, a := range v.Attempts {
+		require.Nil(t, a.ResponseBody)
+		require.Nil(t, a.ResponseHeaders)
+	}
+}
+
+// eraseAgainstLateResults has such a result come while the payload is erased.
+func eraseAgainstLateResults(t *testing.T, b *bundle) {
+	for range 20 {
+		d := b.to(b.endpoint())
+		w := b.interrupted(d.ID)
+		b.succeed(d.ID)
+		var group sync.WaitGroup
+		var recordErr, eraseErr error
+		group.Go(func() { _, recordErr = b.Store.Record(b.ctx, []store.Result{success(w)}) })
+		group.Go(func() { _, eraseErr = b.Store.ErasePayload(b.ctx, b.tenant, d.Event) })
+		group.Wait()
+		require.NoError(t, errors.Join(recordErr, eraseErr))
+		for _, a := range b.view(d.ID).Attempts {
+			require.Nil(t, a.ResponseBody)
+			require.Nil(t, a.ResponseHeaders)
+		}
+	}
 }
 
 // eraseAgainstClaims claims while payloads are erased: whoever gets a delivery gets its payload.
@@ -153,9 +196,25 @@ func erasePassedOver(t *testing.T, b *bundle) {
 	spec := store.JobSpec{Event: erased.Event, States: []webhook.State{webhook.StateExhausted}}
 	_, err := b.Store.StartJob(b.ctx, b.jobOf(store.JobReplay, spec, 0))
 	require.ErrorIs(t, err, store.ErrErased)
-	b.start(store.JobReplay, store.JobSpec{Endpoint: e.ID}, 0)
+	b.pass(time.Millisecond)
+	preview, err := b.Store.PreviewReplay(b.ctx, b.tenant, store.JobSpec{Endpoint: e.ID})
+	require.NoError(t, err)
+	require.True(t, preview.Exact)
+	require.Equal(t, 1, preview.Matched, "what is counted is what is made")
+	require.Equal(t, kept.ID, preview.First[0].Delivery)
+	j := b.start(store.JobReplay, store.JobSpec{Endpoint: e.ID}, 0)
 	b.runJobs()
 	require.Equal(t, map[webhook.ID]int{kept.ID: 1}, b.replays())
+	require.Equal(t, preview.Matched, b.job(j.ID).Done)
+
+	late := b.endpoint()
+	missing := store.JobSpec{Endpoint: late.ID, Missing: true}
+	preview, err = b.Store.PreviewReplay(b.ctx, b.tenant, missing)
+	require.NoError(t, err)
+	j = b.start(store.JobReplay, missing, 0)
+	b.runJobs()
+	require.Equal(t, preview.Matched, b.job(j.ID).Done)
+	require.Equal(t, 1, preview.Matched)
 }
 
 func eraseAgainstReplays(t *testing.T, b *bundle) {

@@ -1,7 +1,7 @@
 -- Moves an endpoint to a status, keeps the account of its pauses, and has the reconciler look at it when it becomes
 -- active.
 --
--- $1 id, $2 tenant, $3 status, $4 reason
+-- $1 id, $2 tenant, $3 status, $4 reason, $5 the version that it must have (0: any)
 UPDATE endpoints e SET
     status = $3::text::endpoint_status,
     status_reason = $4,
@@ -13,4 +13,4 @@ UPDATE endpoints e SET
     status_at = CASE WHEN e.status = $3::text::endpoint_status THEN e.status_at ELSE clock.now END,
     deleted_at = CASE WHEN $3 = 'deleted' THEN clock.now END
 FROM (SELECT clock_timestamp() AS now) clock
-WHERE e.id = $1 AND e.tenant = $2 AND e.status <> 'deleted';
+WHERE e.id = $1 AND e.tenant = $2 AND e.status <> 'deleted' AND ($5::bigint = 0 OR e.version = $5);

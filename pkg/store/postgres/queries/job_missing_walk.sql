@@ -20,13 +20,13 @@ WITH walked AS MATERIALIZED (
     LIMIT $5
 )
 SELECT (SELECT id FROM walked ORDER BY id DESC LIMIT 1), (SELECT count(*) FROM walked), NULL::uuid, f.id, $6::uuid,
-    e.source, e.ce_id, e.type, e.subject, e.ce_time, e.data_type, e.data_schema, e.extensions
+    e.there IS NOT NULL, e.source, e.ce_id, e.type, e.subject, e.ce_time, e.data_type, e.data_schema, e.extensions
 FROM (SELECT) one
 LEFT JOIN found f ON true
 LEFT JOIN LATERAL (
-    SELECT v.source, v.ce_id, v.type, v.subject, v.ce_time, v.data_type, v.data_schema, v.extensions
+    SELECT true AS there, v.source, v.ce_id, v.type, v.subject, v.ce_time, v.data_type, v.data_schema, v.extensions
     FROM events v
-    WHERE v.id = f.id
+    WHERE v.id = f.id AND v.erased_at IS NULL
     LIMIT 1
 ) e ON true
 ORDER BY f.id;

@@ -32,10 +32,7 @@ WITH clock AS MATERIALIZED (
     RETURNING d.id, d.state, d.due_at, d.attempt_no, d.started_at, d.tenant, d.endpoint_id, d.event_id, d.reason
 ), late AS (
     SELECT d.id, d.state, d.due_at,
-        ($2::integer[])[width_bucket(d.id, $1::uuid[])] BETWEEN 1 AND d.attempt_no AS claimed,
-        -- Nothing is kept of what an attempt was answered when the payload was erased meanwhile.
-        coalesce(d.reason = 'erased', false)
-            OR EXISTS (SELECT FROM events e WHERE e.id = d.event_id AND e.erased_at IS NOT NULL) AS erased
+        ($2::integer[])[width_bucket(d.id, $1::uuid[])] BETWEEN 1 AND d.attempt_no AS claimed
     FROM deliveries d
     WHERE (SELECT count(*) FROM decided) < cardinality($1::uuid[])
         AND d.id = ANY ($1::uuid[]) AND d.id >= ($1::uuid[])[1] AND d.id <= ($1::uuid[])[cardinality($1::uuid[])]
@@ -48,8 +45,7 @@ WITH clock AS MATERIALIZED (
     INSERT INTO attempts AS a (delivery_id, attempt_no, outcome, status, started_at, total_us, dns_us, connect_us,
         tls_us, first_byte_us, detail, response_headers, response_body)
     SELECT i.delivery_id, i.attempt_no, i.outcome, i.status, coalesce(i.started_at, (SELECT now FROM clock)),
-        i.total_us, i.dns_us, i.connect_us, i.tls_us, i.first_byte_us, i.detail, i.response_headers,
-        CASE WHEN (i.delivery_id IN (SELECT id FROM late WHERE erased)) IS NOT TRUE THEN i.response_body END
+        i.total_us, i.dns_us, i.connect_us, i.tls_us, i.first_byte_us, i.detail, i.response_headers, i.response_body
     FROM (SELECT unnest($1::uuid[]) AS delivery_id, unnest($2::integer[]) AS attempt_no, unnest($10::text[]) AS outcome,
                  unnest($11::integer[]) AS status, unnest($12::timestamptz[]) AS started_at,
                  unnest($13::bigint[]) AS total_us, unnest($14::bigint[]) AS dns_us,
@@ -61,7 +57,9 @@ WITH clock AS MATERIALIZED (
         outcome = excluded.outcome, status = excluded.status, total_us = excluded.total_us,
         dns_us = excluded.dns_us, connect_us = excluded.connect_us,
         tls_us = excluded.tls_us, first_byte_us = excluded.first_byte_us, detail = excluded.detail,
-        response_headers = excluded.response_headers, response_body = excluded.response_body,
+        -- Nothing is kept of what an attempt was answered when the payload was erased meanwhile.
+        response_headers = CASE WHEN a.answer_erased IS NULL THEN excluded.response_headers END,
+        response_body = CASE WHEN a.answer_erased IS NULL THEN excluded.response_body END,
         recorded_at = excluded.recorded_at -- so that it is counted now, by its outcome
     WHERE a.outcome = 'interrupted' AND excluded.outcome <> 'interrupted'
 ), overtaken AS (

@@ -1,7 +1,7 @@
 -- An endpoint's Ed25519 secrets that have not ended, newest first, whoever's it is.
 --
 -- $1 endpoint
-SELECT e.tenant, s.id, s.key_id, s.sealed
+SELECT e.tenant, s.endpoint, s.id, s.key_id, s.sealed
 FROM endpoints e
 JOIN tenants t ON t.id = e.tenant AND t.deleted_at IS NULL
 JOIN endpoint_secrets s ON s.endpoint = e.id AND coalesce(s.expires_at > clock_timestamp(), true)
