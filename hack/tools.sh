@@ -24,6 +24,7 @@ make_kn() {
     cd "$dir"
     cp -r "$(go mod download -json "knative.dev/client@$KN" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/." .
     chmod -R u+w .
+    rm -f go.work go.work.sum # of a workspace whose other half is not in the module
     go mod edit -replace "knative.dev/client/pkg=knative.dev/client/pkg@$KN_PKG"
     go build -ldflags "-s -w -X knative.dev/client/pkg/commands/version.Version=$KN" -o "$1" ./cmd/kn
   )

@@ -23,7 +23,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		"a timeout that is too long":        {deliver, "timeoutSeconds: 75", "timeoutSeconds: 601", "expected 0 <= 601 <= 600"},
 		"a concurrency that is too high":    {deliver, "containerConcurrency: 100", "containerConcurrency: 1001", "expected 0 <= 1001 <= 1000"},
 		"a port of queue-proxy":             {deliver, "containerPort: 8080", "containerPort: 8012", "8012"},
-		"a protocol that is none":           {deliver, "name: http1", "name: http", "name not allowed"},
+		"a protocol that is none":           {deliver, "name: http1", "name: http", "is not allowed"},
 		"a reserved variable":               {deliver, "- name: HOMING_SLOTS", "- name: K_REVISION", `"K_REVISION" is a reserved environment variable`},
 		"a host's network":                  {deliver, "enableServiceLinks: false", "hostNetwork: true", "hostNetwork"},
 		"another namespace":                 {deliver, "namespace: homing", "namespace: default", `its namespace is "default"`},
