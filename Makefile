@@ -104,6 +104,13 @@ export ENV
 test-knative: ## Check the manifests by the API's own types, and run the functions as they say
 	$(WITH_SERVICES) $(GO) test -C test/knative -p 2 -timeout 15m ./...
 
+SHELLCHECKED := hack/canary.sh hack/deploy.sh hack/deploy-lib.sh hack/images.sh hack/promote.sh hack/rollback.sh \
+  hack/secrets.sh hack/status.sh hack/tools.sh hack/undeploy.sh
+
+.PHONY: lint-scripts
+lint-scripts: ## Check the scripts that deploy (shellcheck, a Debian package)
+	shellcheck -x -P . $(SHELLCHECKED)
+
 .PHONY: deploy
 deploy: ## Deploy to the cluster with kn (ENV=dev SERVICE= for one)
 	hack/deploy.sh $(SERVICE)

@@ -46,6 +46,7 @@ resolved() {
   if [ -n "$image" ]; then
     manifest -overlay "$OVERLAY" "-$1" "$2" -image "$image"
   else
+    need ko
     build_settings
     # In a variable, so that what ko leaves unsaid when it fails halfway is not applied.
     local text; text=$(manifest -overlay "$OVERLAY" "-$1" "$2" | ko resolve --base-import-paths -f -)

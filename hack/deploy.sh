@@ -17,7 +17,6 @@ set -euo pipefail
 OVERLAY=$(environment)
 readonly OVERLAY WAIT=${WAIT:-600}
 need kubectl kn manifest
-[ -n "${IMAGE_INGEST:-}${IMAGE_DELIVER:-}${IMAGE_RETRY:-}${IMAGE_MANAGE:-}" ] || need ko
 
 # secrets_missing: the Secrets that docs/knative.md asks for and that are not there.
 secrets_missing() {

@@ -1,6 +1,7 @@
 //go:build images
 
-// Package images builds the images of all programs, as hack/images.sh does, into a registry of its own, and looks at them.
+// Package images builds the images of all programs, as hack/images.sh does, into a registry of its own, and looks at
+// them.
 package images
 
 import (

@@ -31,22 +31,29 @@ type kind struct {
 
 // kinds are all that are deployed here, by apiVersion and kind.
 var kinds = map[string]kind{
-	"v1 Namespace":                                       {make: func() any { return new(corev1.Namespace) }, cluster: true},
-	"v1 ServiceAccount":                                  {make: func() any { return new(corev1.ServiceAccount) }},
-	"v1 ConfigMap":                                       {make: func() any { return new(corev1.ConfigMap) }},
-	"batch/v1 Job":                                       {make: func() any { return new(batchv1.Job) }},
-	"networking.k8s.io/v1 NetworkPolicy":                 {make: func() any { return new(networkingv1.NetworkPolicy) }},
-	"serving.knative.dev/v1 Service":                     {make: func() any { return new(servingv1.Service) }},
-	"eventing.knative.dev/v1 Broker":                     {make: func() any { return new(eventingv1.Broker) }},
-	"eventing.knative.dev/v1 Trigger":                    {make: func() any { return new(eventingv1.Trigger) }},
-	"sources.knative.dev/v1 PingSource":                  {make: func() any { return new(sourcesv1.PingSource) }},
-	"eventing.knative.dev/v1alpha1 RabbitmqBrokerConfig": {make: func() any { return new(rabbitv1alpha1.RabbitmqBrokerConfig) }},
-	"rabbitmq.com/v1beta1 Queue":                         {make: func() any { return new(topologyv1beta1.Queue) }},
-	"rabbitmq.com/v1beta1 Exchange":                      {make: func() any { return new(topologyv1beta1.Exchange) }},
-	"rabbitmq.com/v1beta1 Binding":                       {make: func() any { return new(topologyv1beta1.Binding) }},
-	"rabbitmq.com/v1beta1 User":                          {make: func() any { return new(topologyv1beta1.User) }},
-	"rabbitmq.com/v1beta1 Permission":                    {make: func() any { return new(topologyv1beta1.Permission) }},
+	"v1 Namespace":      {make: made[corev1.Namespace], cluster: true},
+	"v1 ServiceAccount": {make: made[corev1.ServiceAccount]},
+	"v1 ConfigMap":      {make: made[corev1.ConfigMap]},
+	"batch/v1 Job":      {make: made[batchv1.Job]},
+
+	"networking.k8s.io/v1 NetworkPolicy": {make: made[networkingv1.NetworkPolicy]},
+
+	"serving.knative.dev/v1 Service":    {make: made[servingv1.Service]},
+	"eventing.knative.dev/v1 Broker":    {make: made[eventingv1.Broker]},
+	"eventing.knative.dev/v1 Trigger":   {make: made[eventingv1.Trigger]},
+	"sources.knative.dev/v1 PingSource": {make: made[sourcesv1.PingSource]},
+
+	"eventing.knative.dev/v1alpha1 RabbitmqBrokerConfig": {make: made[rabbitv1alpha1.RabbitmqBrokerConfig]},
+
+	"rabbitmq.com/v1beta1 Queue":      {make: made[topologyv1beta1.Queue]},
+	"rabbitmq.com/v1beta1 Exchange":   {make: made[topologyv1beta1.Exchange]},
+	"rabbitmq.com/v1beta1 Binding":    {make: made[topologyv1beta1.Binding]},
+	"rabbitmq.com/v1beta1 User":       {make: made[topologyv1beta1.User]},
+	"rabbitmq.com/v1beta1 Permission": {make: made[topologyv1beta1.Permission]},
 }
+
+// made returns a new value of a type.
+func made[T any]() any { return new(T) }
 
 // judged is what Knative's webhooks call on their types.
 type judged interface {
@@ -101,8 +108,8 @@ func withBroker(ctx context.Context, t *eventingv1.Trigger) context.Context {
 	return context.WithValue(ctx, client.Key{}, fake.NewSimpleClientset(broker))
 }
 
-// whole refuses triggers that are valid and yet lose events with the RabbitMQ broker: it ignores spec.filters, and takes
-// a trigger's delivery in place of the broker's, not field by field.
+// whole refuses triggers that are valid and yet lose events with the RabbitMQ broker: it ignores spec.filters, and
+// takes a trigger's delivery in place of the broker's, not field by field.
 func whole(t *eventingv1.Trigger) error {
 	var problems []error
 	that := func(ok bool, problem string) {

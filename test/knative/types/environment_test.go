@@ -140,7 +140,8 @@ func TestServicesAreTheFunctions(t *testing.T) {
 	})
 }
 
-// TestSecretsAreNeverValues: a Secret is named, and neither written down nor there for a function that has no use for it.
+// TestSecretsAreNeverValues: a Secret is named, and neither written down nor there for a function that has no use for
+// it.
 func TestSecretsAreNeverValues(t *testing.T) {
 	each(t, func(t *testing.T, e *environment) {
 		used := make(map[string]map[string]bool)

@@ -19,8 +19,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/testenv"
 )
 
-// TestParkingNeedsNoMoreThanItsPermissions makes in a real RabbitMQ what the manifests declare, and parks and fetches as
-// the users of ingest and of retry.
+// TestParkingNeedsNoMoreThanItsPermissions makes in a real RabbitMQ what the manifests declare, and parks and fetches
+// as the users of ingest and of retry.
 func TestParkingNeedsNoMoreThanItsPermissions(t *testing.T) {
 	t.Parallel()
 	e, r := build(t, "dev"), newRabbit(t)

@@ -33,7 +33,7 @@ var (
 	gateway   = peer{namespace: "kourier-system", address: "10.244.0.6"}
 	stranger  = peer{namespace: "default", address: "10.244.0.5"}
 	producer  = peer{namespace: "shop", nsLabels: map[string]string{"homing.io/producers": "true"}, address: "10.244.0.4"}
-	monitor   = peer{namespace: "watch", nsLabels: map[string]string{"homing.io/monitoring": "true"}, address: "10.244.0.3"}
+	monitor   = peer{namespace: "ops", nsLabels: map[string]string{"homing.io/monitoring": "true"}, address: "10.244.0.3"}
 	endpoint  = peer{address: "93.184.215.14"}
 	metadata  = peer{address: "169.254.169.254"}
 	databases = peer{address: "10.1.2.3"}

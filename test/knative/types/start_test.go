@@ -79,8 +79,8 @@ type process struct {
 	cmd   *exec.Cmd
 }
 
-// start starts the program of a service with exactly the environment of its manifest, but for where the services are and
-// for ports, of which other processes of the machine may have the manifest's.
+// start starts the program of a service with exactly the environment of its manifest, but for where the services are
+// and for ports, of which other processes of the machine may have the manifest's.
 func (c *cluster) start(t testing.TB, service, program string) *process {
 	t.Helper()
 	vars := c.environment.environ(t, service)
@@ -252,9 +252,9 @@ func TestServicesRunAsTheManifestsSay(t *testing.T) {
 	}
 }
 
-// BenchmarkStart measures a cold start without the platform's part: from the start of the process until it is ready, and
-// until its first request is answered, which needs Postgres. The floor is what the same program takes to start and find
-// out that it has no settings.
+// BenchmarkStart measures a cold start without the platform's part: from the start of the process until it is ready,
+// and until its first request is answered, which needs Postgres. The floor is what the same program takes to start and
+// find out that it has no settings.
 func BenchmarkStart(b *testing.B) {
 	c := newCluster(b)
 	for service := range work(b) {
