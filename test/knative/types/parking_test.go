@@ -52,34 +52,40 @@ func TestParkingUsersMayTouchNothingElse(t *testing.T) {
 	r.declare(t, e)
 	r.call(t, http.MethodPut, "/api/queues/"+r.vhost+"/other", map[string]any{"durable": true})
 	for name, permission := range all[*topology.Permission](t, e) {
-		for what, do := range map[string]func(ch *amqp.Channel) error{
-			"declare a queue": func(ch *amqp.Channel) error {
-				_, err := ch.QueueDeclare("mine", true, false, false, false, nil)
-				return err
-			},
-			"write to the default exchange": func(ch *amqp.Channel) error {
-				closed := ch.NotifyClose(make(chan *amqp.Error, 1))
-				require.NoError(t, ch.PublishWithContext(t.Context(), "", "other", false, false, amqp.Publishing{}))
-				return <-closed
-			},
-			"read another queue": func(ch *amqp.Channel) error {
-				_, _, err := ch.Get("other", true)
-				return err
-			},
-			"delete the queue": func(ch *amqp.Channel) error {
-				_, err := ch.QueueDelete(parking.QueueDefault, false, false, false)
-				return err
-			},
-		} {
-			connection, err := amqp.Dial(r.user(t, name, permission))
-			require.NoError(t, err)
-			defer connection.Close()
-			channel, err := connection.Channel()
+		connection, err := amqp.Dial(r.user(t, name, permission))
+		require.NoError(t, err)
+		for what, do := range trespasses(t) {
+			channel, err := connection.Channel() // RabbitMQ closes it with each refusal
 			require.NoError(t, err)
 			var refused *amqp.Error
 			require.ErrorAs(t, do(channel), &refused, "%s: %s", name, what)
 			require.Equal(t, amqp.AccessRefused, refused.Code, "%s: %s", name, what)
 		}
+		require.NoError(t, connection.Close())
+	}
+}
+
+// trespasses are what neither user may do.
+func trespasses(t *testing.T) map[string]func(ch *amqp.Channel) error {
+	t.Helper()
+	return map[string]func(ch *amqp.Channel) error{
+		"declare a queue": func(ch *amqp.Channel) error {
+			_, err := ch.QueueDeclare("mine", true, false, false, false, nil)
+			return err
+		},
+		"write to the default exchange": func(ch *amqp.Channel) error {
+			closed := ch.NotifyClose(make(chan *amqp.Error, 1))
+			require.NoError(t, ch.PublishWithContext(t.Context(), "", "other", false, false, amqp.Publishing{}))
+			return <-closed
+		},
+		"read another queue": func(ch *amqp.Channel) error {
+			_, _, err := ch.Get("other", true)
+			return err
+		},
+		"delete the queue": func(ch *amqp.Channel) error {
+			_, err := ch.QueueDelete(parking.QueueDefault, false, false, false)
+			return err
+		},
 	}
 }
 
