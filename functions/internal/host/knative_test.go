@@ -176,8 +176,8 @@ func TestFunctionsOnKnativeTakeTheirOwnHints(t *testing.T) {
 	}
 }
 
-// TestRetryCountsDeadHints: it is the dead-letter sink of deliver's triggers, and takes what the broker gave up, but not
-// what a trigger sends it by mistake.
+// TestRetryCountsDeadHints: it is the dead-letter sink of deliver's triggers, and takes what the broker gave up, but
+// not what a trigger sends it by mistake.
 func TestRetryCountsDeadHints(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
