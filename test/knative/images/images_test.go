@@ -59,6 +59,30 @@ func TestImages(t *testing.T) {
 			}
 		})
 	}
+	deployed := resolved(t, host+"/third", base, "service deliver deliver")
+	require.Contains(t, deployed, "image: "+host+"/third/deliver@"+first["deliver"].DigestStr())
+	require.NotContains(t, deployed, "ko://")
+}
+
+// resolved is what hack/deploy.sh gives to kn: one manifest, with the image that ko has built and pushed for it.
+func resolved(t *testing.T, repo, base, what string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", "-c",
+		". hack/deploy-lib.sh; OVERLAY=$(environment); need manifest; resolved "+what)
+	cmd.Dir = root
+	cmd.Env = environ(t, repo, base)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	require.NoError(t, err, said.String())
+	return string(out)
+}
+
+// environ is what the scripts are told.
+func environ(t *testing.T, repo, base string) []string {
+	t.Helper()
+	return append(os.Environ(), "ENV=prod", "KO_DOCKER_REPO="+repo, "KO_DEFAULTBASEIMAGE="+base, "VERSION="+version,
+		"SOURCE_DATE_EPOCH=1700000000", "PATH="+filepath.Join(checkout(t), ".dev", "bin")+":"+os.Getenv("PATH"))
 }
 
 // look checks one image of an index.
@@ -106,8 +130,7 @@ func build(t *testing.T, dir, repo, base string) map[string]name.Digest {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "hack/images.sh")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "KO_DOCKER_REPO="+repo, "KO_DEFAULTBASEIMAGE="+base, "VERSION="+version,
-		"SOURCE_DATE_EPOCH=1700000000", "PATH="+filepath.Join(checkout(t), ".dev", "bin")+":"+os.Getenv("PATH"))
+	cmd.Env = environ(t, repo, base)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

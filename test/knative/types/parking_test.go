@@ -146,7 +146,7 @@ func (r *rabbit) call(t *testing.T, method, path string, body any) {
 	request, err := http.NewRequestWithContext(ctx, method, r.management+path, bytes.NewReader(sent))
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	require.Less(t, response.StatusCode, http.StatusMultipleChoices, "%s %s", method, path)

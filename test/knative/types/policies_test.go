@@ -1,6 +1,7 @@
 package types_test
 
 import (
+	"maps"
 	"net/netip"
 	"testing"
 
@@ -146,9 +147,7 @@ func isOne(t *testing.T, by *networkingv1.NetworkPolicyPeer, p peer) bool {
 	inNamespace := p.namespace == "homing"
 	if by.NamespaceSelector != nil {
 		set := map[string]string{"kubernetes.io/metadata.name": p.namespace}
-		for k, v := range p.nsLabels {
-			set[k] = v
-		}
+		maps.Copy(set, p.nsLabels)
 		inNamespace = matches(t, by.NamespaceSelector, set)
 	}
 	return inNamespace && (by.PodSelector == nil || matches(t, by.PodSelector, p.labels))

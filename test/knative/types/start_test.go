@@ -105,17 +105,20 @@ func (c *cluster) start(t testing.TB, service, program string) *process {
 // await asks as queue-proxy does, but every millisecond, until the process is ready.
 func (p *process) await(t testing.TB) {
 	t.Helper()
-	for begun := time.Now(); time.Since(begun) < time.Minute; time.Sleep(time.Millisecond) {
+	again, late := time.NewTicker(time.Millisecond), time.After(time.Minute)
+	defer again.Stop()
+	for {
 		select {
 		case err := <-p.ended:
 			require.FailNow(t, "it ended", "%v\n%s", err, p.said)
-		default:
+		case <-late:
+			require.FailNow(t, "it is not ready")
+		case <-again.C:
 		}
 		if status, err := ask(http.MethodGet, p.base+"/readyz", nil, nil); err == nil && status == http.StatusOK {
 			return
 		}
 	}
-	require.FailNow(t, "it is not ready")
 }
 
 // stop tells the process to end, as the kubelet does.

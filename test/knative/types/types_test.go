@@ -46,8 +46,8 @@ func TestEveryFileIsDeployed(t *testing.T) {
 		require.NoError(t, yaml.Unmarshal(text, &k))
 		files, err := filepath.Glob(filepath.Dir(file) + "/*.yaml")
 		require.NoError(t, err)
+		named := slices.Concat(k.Resources, k.Configurations)
 		for _, f := range files {
-			named := append(k.Resources, k.Configurations...)
 			require.True(t, f == file || slices.Contains(named, filepath.Base(f)), f)
 		}
 	}
