@@ -95,6 +95,55 @@ verify: lint ## All that should be run before a release; takes long
 	$(MAKE) bench-micro BENCHTIME=1x
 	$(MAKE) bench LOAD=-quick
 
+# Knative. ENV is dev, staging or prod (knative/overlays/), the cluster that of the current kubeconfig; docs/knative.md.
+ENV ?= dev
+SERVICE ?=
+export ENV
+
+.PHONY: test-knative
+test-knative: ## Check the manifests by the API's own types, and run the functions as they say
+	$(WITH_SERVICES) $(GO) test -C test/knative -p 2 -timeout 15m ./...
+
+SHELLCHECKED := hack/canary.sh hack/deploy.sh hack/deploy-lib.sh hack/images.sh hack/promote.sh hack/rollback.sh \
+  hack/secrets.sh hack/status.sh hack/tools.sh hack/undeploy.sh
+
+.PHONY: lint-scripts
+lint-scripts: ## Check the scripts that deploy (shellcheck, a Debian package)
+	shellcheck -x -P . $(SHELLCHECKED)
+
+.PHONY: deploy
+deploy: ## Deploy to the cluster with kn (ENV=dev SERVICE= for one)
+	hack/deploy.sh $(SERVICE)
+
+.PHONY: undeploy
+undeploy: ## Take it off the cluster again; the data stays (ENV=dev)
+	hack/undeploy.sh
+
+.PHONY: status
+status: ## Show what is in the cluster, and whether it is ready (ENV=dev)
+	hack/status.sh
+
+.PHONY: canary
+canary: ## Give a new revision a part of the traffic (ENV=dev SERVICE=deliver PERCENT=10)
+	hack/canary.sh $(SERVICE) $(PERCENT)
+
+.PHONY: promote
+promote: ## Give the newest revision all traffic (ENV=dev SERVICE=deliver)
+	hack/promote.sh $(SERVICE)
+
+.PHONY: rollback
+rollback: ## Give an older revision all traffic (ENV=dev SERVICE=deliver REVISION= for which)
+	hack/rollback.sh $(SERVICE) $(REVISION)
+
+.PHONY: images
+images: ## Build the images with ko and push them to KO_DOCKER_REPO
+	@hack/images.sh
+
+.PHONY: verify-images
+verify-images: ## Build the images twice into a registry of their own, and look at what is in them
+	hack/tools.sh ko
+	$(GO) test -C test/knative -tags images -count=1 -v -timeout 30m ./images
+
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests
 	hack/services.sh up

@@ -45,7 +45,10 @@ listening() { (exec 3<>"/dev/tcp/${2:-127.0.0.1}/$1") 2>/dev/null; }
 # Chosen below the kernel's range for outgoing connections, which would take it away between two starts.
 port() {
   local p; p=$(get "port.$1")
-  while [ -z "$p" ] || listening "$p"; do p=$((20000 + RANDOM % 12000)); done
+  while [ -z "$p" ] || listening "$p"; do
+    p=$((20000 + RANDOM % 12000))
+    ! grep -qxs "$p" "$DEV"/state/port.* || p='' # another service's, which has not started yet
+  done
   put "port.$1" "$p"
   echo "$p"
 }

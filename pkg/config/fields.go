@@ -252,7 +252,7 @@ type Security struct {
 	TrustedProxies Prefixes `env:"HOMING_TRUSTED_PROXIES"`
 }
 
-// Knative holds what the platform tells its services. Nobody sets these by hand.
+// Knative holds what the platform tells its services, and where the manifests in knative/ have hints go.
 type Knative struct {
 	// The name of the Knative service. That it is set means that the process runs on Knative, where back ends in memory
 	// are refused.

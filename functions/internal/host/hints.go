@@ -2,15 +2,20 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/homing-hooks/homing/eventing"
 	"github.com/homing-hooks/homing/pkg/bus"
+	"github.com/homing-hooks/homing/pkg/config"
 	"github.com/homing-hooks/homing/pkg/server"
 	"github.com/homing-hooks/homing/pkg/telemetry"
 	"github.com/homing-hooks/homing/pkg/wire"
@@ -68,6 +73,46 @@ func (h *hints) note(hintType, result string, named int, err error) {
 		h.log.Warn("hints are being lost: the reconciler will find their deliveries", "type", hintType, "why", result,
 			"error", err)
 	}
+}
+
+// deadHints takes the hints that deliver would not: on Knative the dead-letter sink of its triggers is retry. They are
+// counted and gone; the reconciler finds what they name. What retry itself did not take in time it gets once more.
+func (h *Host) deadHints(next http.Handler) (http.Handler, error) {
+	if h.cfg.Function != config.FunctionRetry {
+		return next, nil
+	}
+	triggers, err := eventing.Triggers(h.cfg.Services.Partitions)
+	if err != nil {
+		return nil, err
+	}
+	triggers = slices.DeleteFunc(triggers, func(t eventing.Trigger) bool {
+		return t.Subscriber != string(config.FunctionDeliver)
+	})
+	for _, t := range triggers {
+		h.hints.givenUp.WithLabelValues(t.Name)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		i := slices.IndexFunc(triggers, func(t eventing.Trigger) bool { return isDead(r, t.Filter) })
+		if i < 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		h.hints.giveUp(triggers[i].Name, errDead)
+		w.WriteHeader(http.StatusNoContent)
+	}), nil
+}
+
+// errDead is why the broker gives a hint up: retries that failed, of which it says no more than the last status.
+var errDead = errors.New("host: the broker could not hand it over")
+
+// isDead reports whether a request is a dead letter of a trigger with a filter. The dispatcher speaks binary mode only.
+func isDead(r *http.Request, filter map[string]string) bool {
+	for attribute, value := range filter {
+		if r.Header.Get("ce-"+attribute) != value {
+			return false
+		}
+	}
+	return r.Method == http.MethodPost && r.Header.Get("ce-knativeerrordest") != ""
 }
 
 // giveUp counts a hint that arrived and could not be handled, and says when such begin to come.

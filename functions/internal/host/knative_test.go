@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/homing-hooks/homing/pkg/config"
@@ -172,6 +173,27 @@ func TestFunctionsOnKnativeTakeTheirOwnHints(t *testing.T) {
 		for _, hintType := range f.other {
 			require.Equal(t, http.StatusNotFound, post(t, base, "ce-type", hintType, "ce-partition", "0"), hintType)
 		}
+	}
+}
+
+// TestRetryCountsDeadHints: it is the dead-letter sink of deliver's triggers, and takes what the broker gave up, but
+// not what a trigger sends it by mistake.
+func TestRetryCountsDeadHints(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	h, base := c.run(t, config.FunctionRetry, Retry)
+	givenUp := func(trigger string) float64 {
+		var m dto.Metric
+		require.NoError(t, h.hints.givenUp.WithLabelValues(trigger).Write(&m))
+		return m.GetCounter().GetValue()
+	}
+	for hintType, trigger := range map[string]string{wire.TypeDue: "deliver-due-0", wire.TypeOverdue: "deliver-overdue"} {
+		require.Zero(t, givenUp(trigger))
+		require.Equal(t, http.StatusNoContent, post(t, base, "ce-type", hintType, "ce-partition", "0",
+			"ce-knativeerrordest", "http://deliver.homing.svc.cluster.local", "ce-knativeerrorcode", "-1"))
+		require.Equal(t, 1, int(givenUp(trigger)))
+		require.Equal(t, http.StatusNotFound, post(t, base, "ce-type", hintType, "ce-partition", "0"), "it is alive")
+		require.Equal(t, 1, int(givenUp(trigger)))
 	}
 }
 

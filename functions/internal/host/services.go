@@ -102,10 +102,11 @@ func (h *Host) openBus() (bus.Bus, error) {
 		if err != nil {
 			return nil, err
 		}
-		if h.cfg.Function != config.FunctionIngest && h.cfg.Function != config.FunctionManage { // these get no hints
-			h.routes["/"] = b.Handler()
+		if h.cfg.Function == config.FunctionIngest || h.cfg.Function == config.FunctionManage { // these get no hints
+			return b, nil
 		}
-		return b, nil
+		h.routes["/"], err = h.deadHints(b.Handler())
+		return b, err
 	case config.BackendAMQP:
 		return amqp.New(amqp.Config{
 			Link: h.link("bus"), Dropped: h.hints.giveUp,

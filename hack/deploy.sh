@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Deploys Homing to the cluster of the current kubeconfig: ENV=dev hack/deploy.sh [SERVICE...]
+#
+# All of it, or only some services. In this order: what the functions need (namespace, settings, brokers, triggers), the
+# schema, then the functions, each as one manifest that `kn service apply` gets. It may be run again at any time: what
+# has not changed makes no new revision.
+#
+#   ENV             dev, staging or prod: knative/overlays/$ENV
+#   KO_DOCKER_REPO  the registry that ko pushes to
+#   IMAGE_INGEST, IMAGE_DELIVER, IMAGE_RETRY, IMAGE_MANAGE, IMAGE_HOMING
+#                   images to use instead of building them
+#   WAIT            how many seconds to wait for each function and the migration (600)
+set -euo pipefail
+# shellcheck source=hack/deploy-lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/deploy-lib.sh"
+
+OVERLAY=$(environment)
+readonly OVERLAY WAIT=${WAIT:-600}
+need kubectl kn manifest
+
+# secrets_missing: the Secrets that docs/knative.md asks for and that are not there.
+secrets_missing() {
+  local name
+  for name in rabbitmq homing-{migrate,ingest,ingest-broker{,-rabbitmq},deliver,retry{,-rabbitmq},manage}; do
+    kubectl get secret "$name" -n "$NAMESPACE" -o name >/dev/null 2>&1 || echo "$name"
+  done
+}
+
+# ground: all but functions and Jobs. Server-side, so that what is gone from a manifest is gone from the cluster too.
+ground() {
+  local text; text=$(manifest -overlay "$OVERLAY" -rest)
+  kubectl apply --server-side --force-conflicts --field-manager=homing -f - <<<"$text" >&2
+}
+
+# migrate: a Job cannot be changed, so the last one goes first.
+migrate() {
+  local text; text=$(resolved job migrate homing)
+  kubectl delete job migrate -n "$NAMESPACE" --ignore-not-found --wait >&2
+  kubectl apply -f - <<<"$text" >&2
+  kubectl wait job/migrate -n "$NAMESPACE" --for=condition=complete --timeout="${WAIT}s" >&2 ||
+    { kubectl logs job/migrate -n "$NAMESPACE" --tail=20 >&2 || true; die "the migration did not end well"; }
+}
+
+# serve SERVICE: kn takes the namespace from its flag, one document, and no unknown field: manifest has seen to that.
+serve() {
+  local text; text=$(resolved service "$1" "$(function_of "$1")")
+  kn service apply "$1" -n "$NAMESPACE" -f /dev/stdin --wait --wait-timeout "$WAIT" <<<"$text" >&2
+}
+
+mapfile -t all < <(manifest -overlay "$OVERLAY" -services)
+[ ${#all[@]} -gt 0 ] || die "the manifests of $ENV are not right"
+ground
+mapfile -t missing < <(secrets_missing)
+[ ${#missing[@]} = 0 ] || die "make these Secrets in namespace $NAMESPACE first (docs/knative.md): ${missing[*]}"
+services=("$@")
+if [ ${#services[@]} = 0 ]; then
+  services=("${all[@]}")
+  migrate
+fi
+for service in "${services[@]}"; do serve "$service"; done
+say "$ENV: ${services[*]}"

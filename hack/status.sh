@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# What of Homing is in the cluster of the current kubeconfig, and how it does: ENV=dev hack/status.sh
+#
+# It fails when anything that the environment has is not there, or not ready.
+set -euo pipefail
+# shellcheck source=hack/deploy-lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/deploy-lib.sh"
+
+OVERLAY=$(environment)
+readonly OVERLAY
+need kubectl manifest
+
+# ready KIND/NAME: what its condition Ready says.
+ready() {
+  kubectl get "$1" -n "$NAMESPACE" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null || true
+}
+
+failed=0
+line() { # NAME STATE [DETAIL]
+  printf '%-45s %-8s %s\n' "$1" "$2" "${3:-}"
+  [ "$2" = True ] || failed=1
+}
+
+for service in $(manifest -overlay "$OVERLAY" -services); do
+  traffic=$(kubectl get ksvc "$service" -n "$NAMESPACE" \
+    -o jsonpath='{range .status.traffic[*]}{.revisionName}={.percent}% {end}' 2>/dev/null || true)
+  pods=$(kubectl get pods -n "$NAMESPACE" -l "serving.knative.dev/service=$service" \
+    --field-selector=status.phase=Running -o name 2>/dev/null | wc -l)
+  line "service/$service" "$(ready "ksvc/$service")" "$traffic${pods} pods"
+done
+while read -r object; do
+  line "$object" "$(ready "$object")"
+done < <(manifest -overlay "$OVERLAY" -ready)
+exit $failed
