@@ -38,7 +38,7 @@ func (h *Installation) Settle(p *Producer) Balance {
 func (h *Installation) SettleWithin(within time.Duration, p *Producer) {
 	h.T.Helper()
 	Wait(h.T, within, "every accepted event is stored and every delivery has ended", func() bool {
-		return h.Count("SELECT count(*) FROM events WHERE origin IS NULL") >= len(p.Accepted) &&
+		return h.Stored() >= len(p.Accepted) &&
 			h.Count("SELECT count(*) FROM deliveries WHERE wake_at IS NOT NULL") == 0
 	})
 }

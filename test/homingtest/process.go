@@ -28,6 +28,8 @@ import (
 type Process struct {
 	t    testing.TB
 	Base string // http://host:port
+	// Scrapes is the base URL of /metrics where that has an address of its own, as on Knative.
+	Scrapes string
 	Log  *telemetrytest.Log
 	end  func() error
 	once sync.Once
@@ -170,7 +172,11 @@ func (p *Process) Running() bool {
 // Get returns what a path of the process answers.
 func (p *Process) Get(path string) string {
 	p.t.Helper()
-	res, err := Client.Get(p.Base + path)
+	base := p.Base
+	if path == "/metrics" && p.Scrapes != "" {
+		base = p.Scrapes
+	}
+	res, err := Client.Get(base + path)
 	require.NoError(p.t, err)
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
