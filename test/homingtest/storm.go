@@ -276,7 +276,8 @@ func (h *Installation) Ledger(tr *Traffic) (l Ledger) {
 		}
 		c.Events++
 		if !known || slices.ContainsFunc(h.Endpoints, func(e *Endpoint) bool {
-			return Successes(posts[DeliveryKey{row.id, e.ID}]) == 0
+			wanted := e.Wants == nil || e.Wants(a.CloudEvent)
+			return wanted && Successes(posts[DeliveryKey{row.id, e.ID}]) == 0
 		}) {
 			c.Lost++
 		}

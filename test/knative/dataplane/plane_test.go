@@ -1,12 +1,11 @@
 package dataplane_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -22,8 +21,8 @@ import (
 	"github.com/homing-hooks/homing/test/homingtest"
 )
 
-// services are Homing's as Knative knows them: what runs in each, with the settings that are its own. Those that need no
-// RabbitMQ do not get it.
+// services are Homing's as Knative knows them: what runs in each, with the settings that are its own. Those that need
+// no RabbitMQ do not get it.
 var services = map[string]struct {
 	program  string
 	settings []string
@@ -39,6 +38,7 @@ var services = map[string]struct {
 type plane struct {
 	*homingtest.Installation
 	manifests
+	own on // servers that are this plane's alone
 
 	rabbitMQ, management string                         // URLs
 	observability        string                         // K_OBSERVABILITY_CONFIG of everything
@@ -47,6 +47,9 @@ type plane struct {
 	settings             map[string][]string            // by service
 	ingresses            map[string]string              // host:port by broker
 	pods                 map[string]*pod                // by name of the Deployment
+
+	stored  int // how many events were, when traffic was begun
+	outages int // that there were, see outage
 }
 
 // on is what a plane runs on; nothing means the shared services.
@@ -54,6 +57,8 @@ type on struct {
 	rabbitMQ *testenv.Server
 	postgres *testenv.Server
 	settings []string
+	// parking is the URL of the RabbitMQ to park in, when it is another than the broker's.
+	parking string
 	// change, when not nil, changes the manifests.
 	change func(m *manifests)
 	// observability is K_OBSERVABILITY_CONFIG.
@@ -65,9 +70,12 @@ type on struct {
 func deploy(t testing.TB, o on) *plane {
 	t.Helper()
 	p := &plane{
-		manifests: readManifests(t), observability: o.observability, pods: make(map[string]*pod),
+		own: o, manifests: readManifests(t), observability: o.observability, pods: make(map[string]*pod),
 		routes: make(map[string]*route), functions: make(map[string]*homingtest.Process),
 		settings: make(map[string][]string), ingresses: make(map[string]string),
+	}
+	if o.observability == "" { // not JSON: the dispatcher would crash on SIGTERM
+		p.observability = "{}"
 	}
 	if o.change != nil {
 		o.change(&p.manifests)
@@ -79,7 +87,7 @@ func deploy(t testing.TB, o on) *plane {
 		p.ingresses[name] = address
 		_, port, err := net.SplitHostPort(address)
 		require.NoError(t, err)
-		env := append(ingressEnv(broker, p.rabbitMQ), "PORT="+port, "K_OBSERVABILITY_CONFIG="+o.observability)
+		env := append(ingressEnv(broker, p.rabbitMQ), "PORT="+port, "K_OBSERVABILITY_CONFIG="+p.observability)
 		p.pods[name+"-broker-ingress"] = runPod(t, name+"-broker-ingress", "ingress", env)
 	}
 	p.waitForIngresses()
@@ -110,7 +118,7 @@ func (p *plane) install(t testing.TB, o on) {
 	} else {
 		p.rabbitMQ, p.management = testenv.RabbitMQ(t), testenv.RabbitMQManagement(t)
 	}
-	p.Set("K_OBSERVABILITY_CONFIG=" + o.observability)
+	p.Set("K_OBSERVABILITY_CONFIG=" + p.observability)
 }
 
 // waitForIngresses waits until they listen, and makes the way to them.
@@ -144,7 +152,7 @@ func (p *plane) place(service string) {
 		"HOMING_LISTEN=" + listen, "HOMING_METRICS_LISTEN=" + scrapes, "RABBITMQ_URL=", "HOMING_INGEST_FACE=",
 	}, services[service].settings...)
 	if services[service].parks {
-		p.settings[service] = append(p.settings[service], "RABBITMQ_URL="+p.rabbitMQ)
+		p.settings[service] = append(p.settings[service], "RABBITMQ_URL="+cmp.Or(p.own.parking, p.rabbitMQ))
 	}
 	p.routes[service] = newRoute(p.T, listen)
 }
@@ -276,23 +284,31 @@ func (p *plane) post(n int) {
 	}
 }
 
-// producer sends direct events to the public face, and brokered ones to the ingress.
+// produce has direct events sent to the public face, and brokered ones to the ingress.
 func (p *plane) produce(direct, brokered int) *homingtest.Traffic {
 	p.T.Helper()
+	p.stored = p.Stored()
 	return p.Produce(p.functions["ingest"], direct, brokered)
 }
 
 // survive waits until what was accepted has come to its end, or is nowhere any more, and checks the books.
 func (p *plane) survive(tr *homingtest.Traffic) homingtest.Ledger {
 	p.T.Helper()
+	p.end(tr)
+	return p.Check(tr)
+}
+
+// end waits until what was accepted has come to its end, or is nowhere any more.
+func (p *plane) end(tr *homingtest.Traffic) {
+	p.T.Helper()
 	tr.Work.Wait()
-	began := time.Now()
+	began, due := time.Now(), p.stored+len(tr.Accepted)
 	// RabbitMQ's numbers are up to 5 s old: a loss is one only when nothing has changed for longer.
 	const old = 15 * time.Second
 	since, before := time.Now(), ""
 	homingtest.Wait(p.T, homingtest.StormPatience, "everything has come to its end", func() bool {
 		stored, open := p.Stored(), p.UnderWay()
-		if stored >= len(tr.Accepted) && open == 0 {
+		if stored >= due && open == 0 {
 			return true
 		}
 		if now := fmt.Sprint(stored, open, p.messages()); now != before {
@@ -301,7 +317,6 @@ func (p *plane) survive(tr *homingtest.Traffic) homingtest.Ledger {
 		return open == 0 && p.messages() == 0 && time.Since(since) > old
 	})
 	p.T.Logf("all has come to its end %s after the last was sent", time.Since(began).Round(time.Millisecond))
-	return p.Check(tr)
 }
 
 // messages is how many messages the queues hold, those under way included, and what is parked.
@@ -316,13 +331,3 @@ func (p *plane) messages() (n int) {
 	}
 	return n
 }
-
-// host is the host:port of a URL.
-func host(t testing.TB, address string) string {
-	t.Helper()
-	u, err := url.Parse(address)
-	require.NoError(t, err)
-	return u.Host
-}
-
-var _ os.Signal

@@ -19,6 +19,7 @@ type pod struct {
 	t    testing.TB
 	name string
 	path string
+	args []string
 	env  []string
 	log  *telemetrytest.Log
 
@@ -33,12 +34,12 @@ type pod struct {
 const leastBackoff, mostBackoff = 100 * time.Millisecond, 2 * time.Second
 
 // runPod runs a program until the test ends. It is killed then: the ingress would take 51 s to end in order.
-func runPod(t testing.TB, name, program string, env []string) *pod {
+func runPod(t testing.TB, name, program string, env []string, args ...string) *pod {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(programs, program))
 	require.NoError(t, err)
 	p := &pod{
-		t: t, name: name, path: path, env: env, log: new(telemetrytest.Log),
+		t: t, name: name, path: path, args: args, env: env, log: new(telemetrytest.Log),
 		deleted: make(chan struct{}), gone: make(chan struct{}),
 	}
 	go p.keep()
@@ -65,7 +66,7 @@ func (p *pod) keep() {
 
 // once runs the program until it ends.
 func (p *pod) once() {
-	command := exec.Command(p.path)
+	command := exec.Command(p.path, p.args...)
 	command.Env = append([]string{"PATH=" + os.Getenv("PATH")}, p.env...)
 	command.Stdout, command.Stderr = p.log, p.log
 	p.mu.Lock()

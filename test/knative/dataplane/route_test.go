@@ -21,9 +21,9 @@ type route struct {
 
 	mu    sync.Mutex
 	open  int           // requests under way
-	most  int           // the most that there were
-	total int           // all that there were
 	delay time.Duration // before each answer
+	// refused is how many answers were 503.
+	refused int
 }
 
 // newRoute makes the way to a service that listens on an address.
@@ -57,8 +57,6 @@ func (r *route) counting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.mu.Lock()
 		r.open++
-		r.total++
-		r.most = max(r.most, r.open)
 		r.mu.Unlock()
 		defer func() {
 			r.mu.Lock()
@@ -73,6 +71,9 @@ func (r *route) counting(next http.Handler) http.Handler {
 func (r *route) linger(res *http.Response) error {
 	r.mu.Lock()
 	delay := r.delay
+	if res.StatusCode == http.StatusServiceUnavailable {
+		r.refused++
+	}
 	r.mu.Unlock()
 	select {
 	case <-time.After(delay):
@@ -87,6 +88,13 @@ func (r *route) slow(by time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.delay = by
+}
+
+// refusals is how many requests were answered 503 by the service.
+func (r *route) refusals() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused
 }
 
 // underWay is how many requests wait for their answer.
