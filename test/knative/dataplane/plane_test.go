@@ -26,12 +26,12 @@ import (
 var services = map[string]struct {
 	program  string
 	settings []string
-	parks    bool
+	user     string // of RabbitMQ
 }{
 	"ingest":        {program: "ingest", settings: []string{"HOMING_INGEST_FACE=public"}},
-	"ingest-broker": {program: "ingest", settings: []string{"HOMING_INGEST_FACE=broker"}, parks: true},
+	"ingest-broker": {program: "ingest", settings: []string{"HOMING_INGEST_FACE=broker"}, user: "parked-ingest"},
 	"deliver":       {program: "deliver"},
-	"retry":         {program: "retry", parks: true},
+	"retry":         {program: "retry", user: "parked-retry"},
 }
 
 // plane is a Homing on the broker's data plane.
@@ -46,10 +46,12 @@ type plane struct {
 	functions            map[string]*homingtest.Process // by service
 	settings             map[string][]string            // by service
 	ingresses            map[string]string              // host:port by broker
+	users                map[string]string              // URLs of RabbitMQ by name of the manifest
 	pods                 map[string]*pod                // by name of the Deployment
 
 	stored  int // how many events were, when traffic was begun
 	outages int // that there were, see outage
+	purged  int // events, of those of which nobody else had a copy
 }
 
 // on is what a plane runs on; nothing means the shared services.
@@ -72,7 +74,7 @@ func deploy(t testing.TB, o on) *plane {
 	p := &plane{
 		own: o, manifests: readManifests(t), observability: o.observability, pods: make(map[string]*pod),
 		routes: make(map[string]*route), functions: make(map[string]*homingtest.Process),
-		settings: make(map[string][]string), ingresses: make(map[string]string),
+		settings: make(map[string][]string), ingresses: make(map[string]string), users: make(map[string]string),
 	}
 	if o.observability == "" { // not JSON: the dispatcher would crash on SIGTERM
 		p.observability = "{}"
@@ -82,6 +84,7 @@ func deploy(t testing.TB, o on) *plane {
 	}
 	p.install(t, o)
 	p.declare(t, p.rabbitMQ, p.management)
+	p.admit()
 	for name, broker := range p.brokers {
 		address := homingtest.OwnAddress(t)
 		p.ingresses[name] = address
@@ -151,8 +154,8 @@ func (p *plane) place(service string) {
 		"K_SERVICE=" + service, "K_SINK=http://" + p.ingresses[bus.BrokerDeliveries],
 		"HOMING_LISTEN=" + listen, "HOMING_METRICS_LISTEN=" + scrapes, "RABBITMQ_URL=", "HOMING_INGEST_FACE=",
 	}, services[service].settings...)
-	if services[service].parks {
-		p.settings[service] = append(p.settings[service], "RABBITMQ_URL="+cmp.Or(p.own.parking, p.rabbitMQ))
+	if services[service].user != "" {
+		p.settings[service] = append(p.settings[service], "RABBITMQ_URL="+cmp.Or(p.own.parking, p.users[services[service].user]))
 	}
 	p.routes[service] = newRoute(p.T, listen)
 }
@@ -193,8 +196,8 @@ func (p *plane) dispatch(tr *eventingv1.Trigger) {
 	p.pods[name] = runPod(p.T, name, "dispatcher", append(env, observability))
 }
 
-// queues are the names of all of them: of triggers, and of their dead letters.
-func (p *plane) queues() (all []string) {
+// queueNames are the names of all of them: of triggers, and of their dead letters.
+func (p *plane) queueNames() (all []string) {
 	for _, tr := range p.triggers {
 		all = append(all, p.queueOf(tr))
 		if tr.Spec.Delivery != nil && tr.Spec.Delivery.DeadLetterSink != nil {
@@ -208,7 +211,7 @@ func (p *plane) queues() (all []string) {
 // waitForDispatchers waits until every queue is consumed.
 func (p *plane) waitForDispatchers() {
 	p.T.Helper()
-	for _, queue := range p.queues() {
+	for _, queue := range p.queueNames() {
 		homingtest.Wait(p.T, homingtest.Patience, "a consumer of "+queue, func() bool {
 			conn, err := amqp091.Dial(p.rabbitMQ)
 			if err != nil {

@@ -64,20 +64,36 @@ var storms = map[string]storm{
 			r.slow(0)
 		}
 	}},
-	"QueuesPurged": {on: shared, breaks: func(p *plane, _ *homingtest.Traffic) {
-		const times, between = 10, 200 * time.Millisecond
-		events, hints := 0, 0
-		for range times {
-			e, h := p.purge()
-			events, hints = events+e, hints+h
-			homingtest.Elapse(p.T, between)
-		}
-		p.T.Logf("purged %d events and %d hints", events, hints)
-	}},
+	"QueuesPurged": {
+		on: shared,
+		breaks: func(p *plane, tr *homingtest.Traffic) {
+			// A dispatcher takes 100 messages off the queue at once, so only what waits behind those can be purged.
+			takers := []*pod{p.pods["ingest-events-dispatcher"], p.pods["deliver-due-0-dispatcher"]}
+			for _, taker := range takers {
+				taker.send(syscall.SIGSTOP)
+			}
+			p.More(tr, "waiting", 80, brokered)
+			tr.Work.Wait()
+			events, hints := p.purge()
+			for _, taker := range takers {
+				taker.send(syscall.SIGCONT)
+			}
+			require.Positive(p.T, events)
+			p.T.Logf("purged %d events and %d hints", events, hints)
+			p.purged = events
+		},
+		after: func(p *plane, l homingtest.Ledger) {
+			require.Equal(p.T, p.purged, l.Unstored.Lost, "what was purged is lost, and nothing else")
+		},
+	},
 	"NoDeadLetters": {
 		on: func(testing.TB) on { return on{change: withoutDeadLetters} },
-		breaks: func(p *plane, _ *homingtest.Traffic) {
+		breaks: func(p *plane, tr *homingtest.Traffic) {
+			p.routes["ingest-broker"].slow(2 * time.Second)
+			p.More(tr, "more", 0, 2*brokered)
+			p.waitForInFlight("ingest-broker")
 			p.pods["ingest-events-dispatcher"].signal(syscall.SIGTERM)
+			p.routes["ingest-broker"].slow(0)
 			p.pods["deliver-due-0-dispatcher"].signal(syscall.SIGTERM)
 		},
 	},

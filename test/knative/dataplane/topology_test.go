@@ -2,6 +2,8 @@ package dataplane_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -35,6 +37,11 @@ type manifests struct {
 	queueType v1alpha1.QueueType
 	brokers   map[string]*eventingv1.Broker
 	triggers  []*eventingv1.Trigger
+	// Where events are parked.
+	queues      []*rabbitv1beta1.Queue
+	exchanges   []*rabbitv1beta1.Exchange
+	bindings    []*rabbitv1beta1.Binding
+	permissions []*rabbitv1beta1.Permission
 }
 
 // readManifests reads the brokers and triggers of one partition. Their UIDs, which are a part of names in RabbitMQ, are
@@ -49,18 +56,22 @@ func readManifests(t testing.TB) manifests {
 		require.NoError(t, err)
 		uid := types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", i))
 		switch kindOf(t, text) {
+		case "Queue":
+			m.queues = append(m.queues, decode[rabbitv1beta1.Queue](t, text))
+		case "Exchange":
+			m.exchanges = append(m.exchanges, decode[rabbitv1beta1.Exchange](t, text))
+		case "Binding":
+			m.bindings = append(m.bindings, decode[rabbitv1beta1.Binding](t, text))
+		case "Permission":
+			m.permissions = append(m.permissions, decode[rabbitv1beta1.Permission](t, text))
 		case "RabbitmqBrokerConfig":
-			var c v1alpha1.RabbitmqBrokerConfig
-			require.NoError(t, yaml.UnmarshalStrict(text, &c), file)
-			m.queueType = c.Spec.QueueType
+			m.queueType = decode[v1alpha1.RabbitmqBrokerConfig](t, text).Spec.QueueType
 		case "Broker":
-			b := new(eventingv1.Broker)
-			require.NoError(t, yaml.UnmarshalStrict(text, b), file)
+			b := decode[eventingv1.Broker](t, text)
 			b.UID = uid
 			m.brokers[b.Name] = b
 		case "Trigger":
-			tr := new(eventingv1.Trigger)
-			require.NoError(t, yaml.UnmarshalStrict(text, tr), file)
+			tr := decode[eventingv1.Trigger](t, text)
 			tr.UID = uid
 			m.triggers = append(m.triggers, tr)
 		}
@@ -68,6 +79,13 @@ func readManifests(t testing.TB) manifests {
 	require.Len(t, m.brokers, 2)
 	require.NotEmpty(t, m.triggers)
 	return m
+}
+
+func decode[T any](t testing.TB, text []byte) *T {
+	t.Helper()
+	object := new(T)
+	require.NoError(t, yaml.UnmarshalStrict(text, object), "%s", text)
+	return object
 }
 
 func kindOf(t testing.TB, text []byte) string {
@@ -115,6 +133,41 @@ func (m *manifests) declare(t testing.TB, rabbitMQ, management string) {
 			Name: naming.CreateTriggerQueueName(tr), QueueName: m.queueOf(tr), QueueType: m.queueType,
 			RabbitmqClusterReference: cluster,
 		})
+	}
+	d.parking(m)
+}
+
+// parking declares where events are parked.
+func (d *topology) parking(m *manifests) {
+	d.t.Helper()
+	for _, q := range m.queues {
+		d.queue(q)
+	}
+	for _, e := range m.exchanges {
+		d.exchange(e)
+	}
+	for _, b := range m.bindings {
+		require.NoError(d.t, d.channel.QueueBind(b.Spec.Destination, b.Spec.RoutingKey, b.Spec.Source, false, nil))
+	}
+}
+
+// admit makes the users of RabbitMQ that functions are, with the permissions that the manifests give them. Their names
+// belong to the whole server, so each plane has its own.
+func (p *plane) admit() {
+	p.T.Helper()
+	for _, permission := range p.permissions {
+		of := permission.Spec.UserReference.Name
+		u, err := url.Parse(p.rabbitMQ)
+		require.NoError(p.T, err)
+		name := "homing-test-" + rand.Text()
+		password := rand.Text()
+		user := p.management + "/api/users/" + url.PathEscape(name)
+		manage(p.T, http.MethodPut, user, map[string]string{"password": password, "tags": ""}, nil)
+		p.T.Cleanup(func() { manage(p.T, http.MethodDelete, user, nil, nil) })
+		grant := p.management + "/api/permissions/" + vhostOf(p.T, p.rabbitMQ) + "/" + url.PathEscape(name)
+		manage(p.T, http.MethodPut, grant, permission.Spec.Permissions, nil)
+		u.User = url.UserPassword(name, password)
+		p.users[of] = u.String()
 	}
 }
 
@@ -183,7 +236,7 @@ func manage(t testing.TB, method, address string, body, answer any) {
 	t.Helper()
 	sent, err := json.Marshal(body)
 	require.NoError(t, err)
-	req, err := http.NewRequestWithContext(t.Context(), method, address, bytes.NewReader(sent))
+	req, err := http.NewRequestWithContext(context.Background(), method, address, bytes.NewReader(sent))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := homingtest.Client.Do(req)
