@@ -4,8 +4,8 @@
 // It owns what stands in for Kubernetes: the controller (topology_test.go declares the exchanges, queues, bindings and
 // policies, and makes each program's environment, from the manifests in eventing/, with the controller's own
 // functions), the kubelet (pod_test.go starts again what ended), the way to a service (route_test.go, for gateway,
-// activator and queue-proxy), and the PingSource (plane_test.go posts the tick). Everything else is real, and the books are kept by
-// test/homingtest: what was accepted against what the receiver got.
+// activator and queue-proxy), and the PingSource (plane_test.go posts the tick). Everything else is real, and the books
+// are kept by test/homingtest: what was accepted against what the receiver got.
 //
 // It promises that a test that passes has counted the three columns of docs/guarantees.md: nothing is lost that Homing
 // answered for, nor anything of the broker's that was stored; what of the broker's was not stored yet is counted and

@@ -22,8 +22,8 @@ func (p *plane) waitForInFlight(service string) {
 	})
 }
 
-// TestDispatchersAreEnded ends the dispatcher of the producers' events while it has 100 in flight, and that of the hints,
-// once as a rollout does and once as a crash does.
+// TestDispatchersAreEnded ends the dispatcher of the producers' events while it has 100 in flight, and that of the
+// hints, once as a rollout does and once as a crash does.
 func TestDispatchersAreEnded(t *testing.T) {
 	for name, signal := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGKILL": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {

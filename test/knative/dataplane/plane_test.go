@@ -155,7 +155,8 @@ func (p *plane) place(service string) {
 		"HOMING_LISTEN=" + listen, "HOMING_METRICS_LISTEN=" + scrapes, "RABBITMQ_URL=", "HOMING_INGEST_FACE=",
 	}, services[service].settings...)
 	if services[service].user != "" {
-		p.settings[service] = append(p.settings[service], "RABBITMQ_URL="+cmp.Or(p.own.parking, p.users[services[service].user]))
+		rabbitMQ := cmp.Or(p.own.parking, p.users[services[service].user])
+		p.settings[service] = append(p.settings[service], "RABBITMQ_URL="+rabbitMQ)
 	}
 	p.routes[service] = newRoute(p.T, listen)
 }

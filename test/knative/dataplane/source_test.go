@@ -13,14 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 	naming "knative.dev/eventing-rabbitmq/pkg/rabbitmqnaming"
 	eventingv1 "knative.dev/eventing/pkg/apis/eventing/v1"
-	"knative.dev/pkg/ptr"
 
 	"github.com/homing-hooks/homing/pkg/bus"
 	"github.com/homing-hooks/homing/test/homingtest"
 )
 
-// Producers' events come to ingest by a trigger, or by a RabbitmqSource on a queue of our own, which nacks what it could
-// not hand over. docs/decisions/0018 decides between them by what TestSurvivesATriggerOrASource says.
+// Producers' events come to ingest by a trigger, or by a RabbitmqSource on a queue of our own, which nacks what it
+// could not hand over. docs/decisions/0018 decides between them by what TestSurvivesATriggerOrASource says.
 
 // The queue of our own. What is nacked waits a second in the other queue, and comes back.
 const (
@@ -40,7 +39,7 @@ func bySource(m *manifests) {
 func lessPatient(m *manifests) {
 	for _, tr := range m.triggers {
 		if tr.Name == eventsTrigger {
-			tr.Spec.Delivery.Retry, tr.Spec.Delivery.BackoffDelay = ptr.Int32(2), ptr.String("PT0.1S")
+			tr.Spec.Delivery.Retry, tr.Spec.Delivery.BackoffDelay = new(int32(2)), new("PT0.1S")
 		}
 	}
 }
@@ -127,7 +126,8 @@ func (p *plane) outage(breaks func()) (lost int) {
 	p.More(tr, fmt.Sprint("outage-", p.outages), 0, outageEvents)
 	tr.During(breaks)
 	p.end(tr)
-	return len(tr.Accepted) - p.Count("SELECT count(*) FROM events WHERE ce_id LIKE $1", fmt.Sprintf("outage-%d-%%", p.outages))
+	stored := p.Count("SELECT count(*) FROM events WHERE ce_id LIKE $1", fmt.Sprintf("outage-%d-%%", p.outages))
+	return len(tr.Accepted) - stored
 }
 
 // throughput fills the queue while nobody takes from it, and returns how many events a second are stored then.
