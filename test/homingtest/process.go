@@ -30,9 +30,9 @@ type Process struct {
 	Base string // http://host:port
 	// Scrapes is the base URL of /metrics where that has an address of its own, as on Knative.
 	Scrapes string
-	Log  *telemetrytest.Log
-	end  func() error
-	once sync.Once
+	Log     *telemetrytest.Log
+	end     func() error
+	once    sync.Once
 
 	command    *exec.Cmd
 	terminated sync.Once
