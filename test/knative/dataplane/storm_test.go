@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	amqp091 "github.com/rabbitmq/amqp091-go"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
@@ -86,6 +87,10 @@ var storms = map[string]storm{
 			require.Equal(p.T, p.purged, l.Unstored.Lost, "what was purged is lost, and nothing else")
 		},
 	},
+	"HintsGoNowhere": {on: shared, breaks: func(p *plane, tr *homingtest.Traffic) {
+		p.unbind("deliver-due-0")
+		p.More(tr, "unhinted", 80, 80)
+	}},
 	"NoDeadLetters": {
 		on: func(testing.TB) on { return on{change: withoutDeadLetters} },
 		breaks: func(p *plane, tr *homingtest.Traffic) {
@@ -156,6 +161,22 @@ var storms = map[string]storm{
 			p.waitForDispatchers()
 		},
 	},
+}
+
+// unbind takes a trigger's binding away: its queue gets nothing more.
+func (p *plane) unbind(trigger string) {
+	p.T.Helper()
+	conn, err := amqp091.Dial(p.rabbitMQ)
+	require.NoError(p.T, err)
+	defer conn.Close()
+	ch, err := conn.Channel()
+	require.NoError(p.T, err)
+	for _, tr := range p.triggers {
+		if tr.Name == trigger {
+			b, match := resolveBinding(p.T, bindingOf(tr, p.brokers[tr.Spec.Broker], p.queueOf(tr)))
+			require.NoError(p.T, ch.QueueUnbind(b.Destination, b.RoutingKey, b.Source, match))
+		}
+	}
 }
 
 // TestSurvivesOnTheDataPlane breaks each part of the way while events are under way: whatever it is, nothing is lost

@@ -175,14 +175,7 @@ func (p *plane) admit() {
 func (d *topology) trigger(tr *eventingv1.Trigger, b *eventingv1.Broker, queue rabbit.QueueArgs) {
 	d.t.Helper()
 	d.queue(rabbit.NewQueue(&queue))
-	filter := map[string]string{rabbit.BindingKey: tr.Name}
-	if tr.Spec.Filter != nil {
-		maps.Copy(filter, tr.Spec.Filter.Attributes)
-	}
-	d.binding(rabbit.BindingArgs{
-		Source: naming.BrokerExchangeName(b, false), Destination: queue.QueueName, Filters: filter,
-		RabbitmqClusterReference: queue.RabbitmqClusterReference,
-	})
+	d.binding(bindingOf(tr, b, queue.QueueName))
 	if tr.Spec.Delivery == nil || tr.Spec.Delivery.DeadLetterSink == nil {
 		return
 	}
@@ -213,13 +206,31 @@ func (d *topology) queue(q *rabbitv1beta1.Queue) {
 	require.NoError(d.t, err)
 }
 
+// bindingOf is what has a trigger's queue get what its filter lets through.
+func bindingOf(tr *eventingv1.Trigger, b *eventingv1.Broker, queue string) rabbit.BindingArgs {
+	filter := map[string]string{rabbit.BindingKey: tr.Name}
+	if tr.Spec.Filter != nil {
+		maps.Copy(filter, tr.Spec.Filter.Attributes)
+	}
+	return rabbit.BindingArgs{
+		Source: naming.BrokerExchangeName(b, false), Destination: queue, Filters: filter,
+		RabbitmqClusterReference: new(rabbitv1beta1.RabbitmqClusterReference),
+	}
+}
+
 func (d *topology) binding(args rabbit.BindingArgs) {
 	d.t.Helper()
+	b, match := resolveBinding(d.t, args)
+	require.NoError(d.t, d.channel.QueueBind(b.Destination, b.RoutingKey, b.Source, false, match))
+}
+
+func resolveBinding(t testing.TB, args rabbit.BindingArgs) (rabbitv1beta1.BindingSpec, amqp091.Table) {
+	t.Helper()
 	b, err := rabbit.NewBinding(&args)
-	require.NoError(d.t, err)
+	require.NoError(t, err)
 	var match amqp091.Table
-	require.NoError(d.t, json.Unmarshal(b.Spec.Arguments.Raw, &match))
-	require.NoError(d.t, d.channel.QueueBind(b.Spec.Destination, b.Spec.RoutingKey, b.Spec.Source, false, match))
+	require.NoError(t, json.Unmarshal(b.Spec.Arguments.Raw, &match))
+	return b.Spec, match
 }
 
 func (d *topology) policy(p *rabbitv1beta1.Policy) {
