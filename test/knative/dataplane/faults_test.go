@@ -48,8 +48,8 @@ func TestDispatchersAreEnded(t *testing.T) {
 }
 
 // TestSlowEndpointsLeaveTheDispatcherFree: more endpoints than a dispatcher has places have a hint each, and do not
-// answer at all. The hints of the healthy endpoint pass by all the same, every one, while the slow hang: deliver answers
-// a hint after its hold budget, long before the dispatcher would give up (after four tries of 10 s).
+// answer at all. The hints of the healthy endpoint pass by all the same, every one, while the slow hang: deliver
+// answers a hint after its hold budget, long before the dispatcher would give up (after four tries of 10 s).
 func TestSlowEndpointsLeaveTheDispatcherFree(t *testing.T) {
 	const slow, healthy, soon = inFlight * 3 / 2, 200, 30 * time.Second
 	p := deploy(t, on{settings: []string{
