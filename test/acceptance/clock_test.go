@@ -1,7 +1,6 @@
 package acceptance_test
 
 import (
-	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -21,40 +20,29 @@ func TestClocksThatAreWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := install(t, allServices, reconcilerOff...)
-			e := h.subscribe("flaky", failing(2, http.StatusInternalServerError))
+			e := h.Subscribe("flaky", failing(2, http.StatusInternalServerError))
 			fast := func() time.Time { return time.Now().Add(off) }
 			slow := func() time.Time { return time.Now().Add(-off) }
-			ingest := h.startAt(fast, config.FunctionIngest)
-			deliver := h.startAt(slow, config.FunctionDeliver)
-			retry := h.startAt(fast, config.FunctionRetry)
+			ingest := h.StartAt(fast, config.FunctionIngest)
+			deliver := h.StartAt(slow, config.FunctionDeliver)
+			retry := h.StartAt(fast, config.FunctionRetry)
 			want := http.StatusOK
 			if off > clock.MaxOffset {
 				want = http.StatusServiceUnavailable
 			}
 			for _, p := range []*process{ingest, deliver, retry} {
-				status, answer := p.ready()
+				status, answer := p.Ready()
 				require.Equal(t, want, status, "%s", answer)
 			}
-			p := h.producer(ingest)
-			p.send(orders("skewed", retried)...)
+			p := h.Producer(ingest)
+			p.Send(orders("skewed", retried)...)
 
-			require.Equal(t, balance{Expected: retried}, h.settle(p))
-			requireSchedule(t, h.receiver.all(e), 200*time.Millisecond, 400*time.Millisecond)
-			require.Zero(t, retry.metric("homing_retry_reconciled_total"))
+			require.Equal(t, balance{Expected: retried}, h.Settle(p))
+			requireSchedule(t, h.Receiver.All(e), 200*time.Millisecond, 400*time.Millisecond)
+			require.Zero(t, retry.Metric("homing_retry_reconciled_total"))
 			const wrong = `SELECT count(*) FROM events WHERE abs(extract(epoch FROM accepted_at) * 1000
 				- ('x' || left(translate(id::text, '-', ''), 12))::bit(48)::bigint) > 10000`
-			require.Zero(t, h.count(wrong), "ids, by which events are partitioned, are of the database's time")
+			require.Zero(t, h.Count(wrong), "ids, by which events are partitioned, are of the database's time")
 		})
 	}
-}
-
-// ready asks the process whether it is ready.
-func (p *process) ready() (status int, answer string) {
-	p.t.Helper()
-	res, err := client.Get(p.base + "/readyz")
-	require.NoError(p.t, err)
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	require.NoError(p.t, err)
-	return res.StatusCode, string(b)
 }

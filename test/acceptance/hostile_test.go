@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -109,31 +107,31 @@ func TestHostileEndpoints(t *testing.T) {
 		if c.url != nil {
 			url = c.url(url)
 		}
-		endpoints[name] = h.subscribe(name, nil, func(e *endpoint) {
+		endpoints[name] = h.Subscribe(name, nil, func(e *endpoint) {
 			e.URL = url + "/" + name
 			if name == "slow-header-drip" {
 				e.Timeout = 300 * time.Millisecond // for after five failures they are made one at a time
 			}
 		})
 	}
-	process := h.spawn("homing", "serve")
-	p := h.producer(process)
+	process := h.Spawn("homing", "serve")
+	p := h.Producer(process)
 	const first, then = 5, 20
 	send := func(name string, n, total int) {
-		p.sendAs(batched, orders(name, n)...)
+		p.SendAs(batched, orders(name, n)...)
 		wait(t, patience, "every attempt is on record", func() bool {
-			return h.count("SELECT count(*) FROM attempts") == total*len(hostiles)
+			return h.Count("SELECT count(*) FROM attempts") == total*len(hostiles)
 		})
 	}
 	send("first", first, first)
-	before := process.peakMemory()
+	before := process.PeakMemory()
 	send("then", then, first+then)
-	grown := process.peakMemory() - before
+	grown := process.PeakMemory() - before
 	t.Logf("the process has grown from %d MiB by %d MiB", before>>20, grown>>20)
 	require.Less(t, grown, 48<<20, "memory grows with the harm")
 
 	for name, c := range hostiles {
-		n := h.count(`SELECT count(*) FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
+		n := h.Count(`SELECT count(*) FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
 			WHERE d.endpoint_id = $1 AND a.outcome = $2 AND position($3 in coalesce(a.detail, '')) > 0
 				AND coalesce(octet_length(a.response_body), 0) <= 4096`, endpoints[name].ID, string(c.outcome), c.detail)
 		require.Equal(t, first+then, n, "%s: every attempt has the outcome %s", name, c.outcome)
@@ -141,7 +139,7 @@ func TestHostileEndpoints(t *testing.T) {
 			require.Zero(t, reached[name].Load(), "%s was reached", name)
 		}
 	}
-	h.checkInvariants()
+	h.CheckInvariants()
 }
 
 // serveHostile starts a server at an address and returns its URL.
@@ -160,16 +158,4 @@ func serveHostile(t testing.TB, address string, secure bool, handler http.Handle
 	}
 	t.Cleanup(server.Close)
 	return server.URL
-}
-
-// peakMemory is the most memory that a program has had resident.
-func (p *process) peakMemory() (bytes int) {
-	p.t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
-	require.NoError(p.t, err)
-	_, rest, found := strings.Cut(string(b), "VmHWM:")
-	require.True(p.t, found)
-	kib, err := strconv.Atoi(strings.Fields(rest)[0])
-	require.NoError(p.t, err)
-	return kib << 10
 }

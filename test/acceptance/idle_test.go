@@ -18,19 +18,19 @@ func TestIdleCostsNothingButTheTick(t *testing.T) {
 	h := install(t, allServices, "HOMING_TICK=3s")
 	postgres := h.tap("DATABASE_URL")
 	redis := h.tap("REDIS_URL")
-	h.subscribe("flaky", failing(1, http.StatusInternalServerError))
-	all := h.start()
-	p := h.producer(all)
-	p.send(orders("before", retried)...)
-	require.Equal(t, balance{Expected: retried}, h.settle(p))
+	h.Subscribe("flaky", failing(1, http.StatusInternalServerError))
+	all := h.Start()
+	p := h.Producer(all)
+	p.Send(orders("before", retried)...)
+	require.Equal(t, balance{Expected: retried}, h.Settle(p))
 
-	ticks := func() int { return all.metric("homing_retry_ticks_total") }
+	ticks := func() int { return all.Metric("homing_retry_ticks_total") }
 	pass := func(n int) {
 		until := ticks() + n
 		wait(t, patience, "the next ticks", func() bool { return ticks() >= until })
 	}
 	pass(2) // the first may have begun before everything was delivered
-	hints := all.metric("homing_hints_named_total")
+	hints := all.Metric("homing_hints_named_total")
 	quiet := func() (ticksPassed, ofPostgres, ofRedis int64) {
 		first, asked := ticks(), []int64{postgres.Load(), redis.Load()}
 		pass(3)
@@ -45,19 +45,19 @@ func TestIdleCostsNothingButTheTick(t *testing.T) {
 	t.Logf("in at most %d ticks: %d requests to Postgres, %d to Redis", passed, inPostgres, inRedis)
 	require.LessOrEqual(t, inPostgres, passed*ofPostgres, "Postgres")
 	require.LessOrEqual(t, inRedis, passed*ofRedis, "Redis")
-	require.Equal(t, hints, all.metric("homing_hints_named_total"), "hints")
+	require.Equal(t, hints, all.Metric("homing_hints_named_total"), "hints")
 }
 
 // tap leads the URL of a setting by way of the test, and counts what is asked by that way: the times that something is
 // sent there.
 func (h *installation) tap(setting string) *atomic.Int64 {
-	h.t.Helper()
-	u, err := url.Parse(h.settings[setting])
-	require.NoError(h.t, err)
+	h.T.Helper()
+	u, err := url.Parse(h.Settings[setting])
+	require.NoError(h.T, err)
 	target := u.Host
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(h.t, err)
-	h.t.Cleanup(func() { _ = l.Close() })
+	require.NoError(h.T, err)
+	h.T.Cleanup(func() { _ = l.Close() })
 	asked := new(atomic.Int64)
 	go func() {
 		for {
@@ -69,7 +69,7 @@ func (h *installation) tap(setting string) *atomic.Int64 {
 		}
 	}()
 	u.Host = l.Addr().String()
-	h.set(setting + "=" + u.String())
+	h.Set(setting + "=" + u.String())
 	return asked
 }
 

@@ -1,31 +1,21 @@
 // Package acceptance_test holds a whole Homing to its promises (docs/guarantees.md), each told as a timeline: what a
 // producer sends, what is taken away from Homing meanwhile, and what a receiver must have got in the end.
 //
-// It owns four things that the timelines are told with: an installation (homing_test.go: settings, tenant, endpoints,
-// and processes, in this process or as the built binaries), a producer that sends again what was not accepted
-// (producer_test.go), a receiver that checks every signature with the reference library of Standard Webhooks
-// (receiver_test.go), and an accountant that compares what was accepted with what was received, and looks into the
-// database for anything that must never be there (account_test.go).
-//
-// It promises that a test that passes has counted: no accepted event was lost, and no POST was made twice but those
-// that the records of attempts explain. It never sleeps: it waits for what must happen, as long as that may take.
+// The timelines are told with test/homingtest: an installation, a producer, a receiver, and an accountant that counts
+// what was lost and what came twice.
 package acceptance_test
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
-)
 
-// binaries is where the programs under test are, built once.
-var binaries string
+	"github.com/homing-hooks/homing/test/homingtest"
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -38,8 +28,9 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	binaries = dir
-	if err := build(dir); err != nil {
+	err = homingtest.Build(filepath.Join("..", ".."), dir,
+		"./cmd/homing", "./functions/ingest", "./functions/deliver", "./functions/retry")
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -59,18 +50,4 @@ func run(m *testing.M) int {
 		}
 	}
 	return code
-}
-
-// build builds the programs: the command line and each function.
-func build(dir string) error {
-	const patience = 5 * time.Minute
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	command := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", dir+string(filepath.Separator),
-		"./cmd/homing", "./functions/ingest", "./functions/deliver", "./functions/retry")
-	command.Dir = filepath.Join("..", "..")
-	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the programs under test: %w\n%s", err, out)
-	}
-	return nil
 }

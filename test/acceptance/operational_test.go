@@ -16,32 +16,32 @@ import (
 func TestOperatorsAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	h := install(t, postgresAlone, "HOMING_OPERATOR_TENANT=operators", "HOMING_TICK=1h", "HOMING_HORIZON=1h")
-	require.NoError(t, h.store.CreateTenant(t.Context(), "operators"))
-	gone := h.subscribe("gone", func(*post) reply { return reply{status: http.StatusGone} })
-	operators := h.subscribe("operators", nil, func(e *endpoint) { e.Tenant = "operators" })
-	own := h.subscribe("own", nil, func(e *endpoint) { e.Types = []string{"io.homing.endpoint.disabled"} })
-	p := h.producer(h.start())
-	p.send(orders("unwanted", 1)...)
+	require.NoError(t, h.Store.CreateTenant(t.Context(), "operators"))
+	gone := h.Subscribe("gone", func(*post) reply { return reply{Status: http.StatusGone} })
+	operators := h.Subscribe("operators", nil, func(e *endpoint) { e.Tenant = "operators" })
+	own := h.Subscribe("own", nil, func(e *endpoint) { e.Types = []string{"io.homing.endpoint.disabled"} })
+	p := h.Producer(h.Start())
+	p.Send(orders("unwanted", 1)...)
 
 	told := map[string]*post{}
-	for _, got := range h.receiver.waitWithin(patience, operators, 2) {
-		told[got.header.Get("Ce-Type")] = got
+	for _, got := range h.Receiver.WaitWithin(patience, operators, 2) {
+		told[got.Header.Get("Ce-Type")] = got
 	}
 	require.Len(t, told, 2)
 	require.Contains(t, told, "io.homing.delivery.exhausted")
 	disabled := told["io.homing.endpoint.disabled"]
 	require.NotNil(t, disabled)
-	require.Equal(t, gone.ID.String(), disabled.header.Get("Ce-Subject"))
+	require.Equal(t, gone.ID.String(), disabled.Header.Get("Ce-Subject"))
 	var data struct {
 		Tenant, Endpoint, Reason string
 		At                       time.Time
 	}
-	require.NoError(t, json.Unmarshal(disabled.body, &data))
-	require.Equal(t, h.tenant, data.Tenant)
+	require.NoError(t, json.Unmarshal(disabled.Body, &data))
+	require.Equal(t, h.Tenant, data.Tenant)
 	require.Equal(t, gone.ID.String(), data.Endpoint)
 	require.Contains(t, data.Reason, "410")
-	posts := h.receiver.waitWithin(patience, own, 1)
-	require.Equal(t, "io.homing.endpoint.disabled", posts[0].header.Get("Ce-Type"))
-	require.Equal(t, disabled.header.Get("Ce-Id"), posts[0].header.Get("Ce-Id"), "one happening, one identity")
+	posts := h.Receiver.WaitWithin(patience, own, 1)
+	require.Equal(t, "io.homing.endpoint.disabled", posts[0].Header.Get("Ce-Type"))
+	require.Equal(t, disabled.Header.Get("Ce-Id"), posts[0].Header.Get("Ce-Id"), "one happening, one identity")
 	require.Empty(t, h.list(own, webhook.StateExhausted))
 }

@@ -23,45 +23,41 @@ func TestPostgresAway(t *testing.T) {
 	require.NoError(t, migrate(t.Context(), own.URL))
 	h := installOn(t, own.URL, allServices)
 	answers := make(chan struct{})
-	h.subscribe("slow", func(*post) reply { return reply{hold: answers} })
-	all := h.start()
-	p, broker := h.producer(all), h.broker()
-	p.sendAs(batched, orders("before", 10)...)
-	h.receiver.wait(nil, 10)
+	h.Subscribe("slow", func(*post) reply { return reply{Hold: answers} })
+	all := h.Start()
+	p, broker := h.Producer(all), h.Broker()
+	p.SendAs(batched, orders("before", 10)...)
+	h.Receiver.Wait(nil, 10)
 
 	own.Stop()
 	close(answers)
-	status, body, err := p.post(binary, orders("direct", 1)[0])
+	status, body, err := p.Post(binary, orders("direct", 1)[0])
 	require.NoError(t, err, "with Retry-After")
 	require.Equal(t, http.StatusServiceUnavailable, status, "%s", body)
 	var producing sync.WaitGroup
-	producing.Go(func() { p.send(orders("direct", 5)...) })
+	producing.Go(func() { p.Send(orders("direct", 5)...) })
 	brokered := orders("parked", 20)
 	for _, e := range brokered {
-		require.NoError(t, broker.Publish(t.Context(), bus.BrokerEvents, e.brokered(t, h.tenant)))
+		require.NoError(t, broker.Publish(t.Context(), bus.BrokerEvents, e.Brokered(t, h.Tenant)))
 	}
-	p.took(brokered...)
+	p.Took(brokered...)
 	wait(t, patience, "all that the broker had is parked", func() bool {
-		return all.metric("homing_ingest_parked_total") == len(brokered)
+		return all.Metric("homing_ingest_parked_total") == len(brokered)
 	})
 	wait(t, patience, "the backlog shows", func() bool {
-		return all.metric("homing_retry_parked") == len(brokered)
+		return all.Metric("homing_retry_parked") == len(brokered)
 	})
-	wait(t, patience, "the direct producer has asked again", func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.refused > 1
-	})
+	wait(t, patience, "the direct producer has asked again", func() bool { return p.Refusals() > 1 })
 
 	own.Start()
-	h.sql.Reset()
+	h.SQL.Reset()
 	producing.Wait()
-	b := h.settle(p)
+	b := h.Settle(p)
 	require.Equal(t, 10+5+20, b.Expected)
 	require.Zero(t, b.Duplicates, "what was delivered while the database was away is recorded, not repeated")
-	require.Equal(t, len(brokered), all.metric("homing_retry_drained_total"))
-	require.Zero(t, h.count("SELECT count(*) FROM rejected_events"))
-	wait(t, patience, "the backlog is gone", func() bool { return all.metric("homing_retry_parked") == 0 })
+	require.Equal(t, len(brokered), all.Metric("homing_retry_drained_total"))
+	require.Zero(t, h.Count("SELECT count(*) FROM rejected_events"))
+	wait(t, patience, "the backlog is gone", func() bool { return all.Metric("homing_retry_parked") == 0 })
 }
 
 // TestRedisWiped empties Redis when all timers are set: the reconciler brings every retry, within its time.
@@ -69,24 +65,24 @@ func TestRedisWiped(t *testing.T) {
 	t.Parallel()
 	own := testenv.OwnRedis(t)
 	h := install(t, postgresAlone, quick, "REDIS_URL="+own.URL, "HOMING_SCHEDULE=0s,4s")
-	h.subscribe("flaky", failing(1, http.StatusInternalServerError))
-	all := h.start()
-	p := h.producer(all)
-	p.sendAs(batched, orders("wiped", retried)...)
-	wait(t, patience, "every timer is set", func() bool { return all.metric("homing_retry_timers_set_total") == retried })
+	h.Subscribe("flaky", failing(1, http.StatusInternalServerError))
+	all := h.Start()
+	p := h.Producer(all)
+	p.SendAs(batched, orders("wiped", retried)...)
+	wait(t, patience, "every timer is set", func() bool { return all.Metric("homing_retry_timers_set_total") == retried })
 
 	options, err := goredis.ParseURL(own.URL)
 	require.NoError(t, err)
 	redis := goredis.NewClient(options)
 	defer redis.Close()
 	require.NoError(t, redis.FlushAll(t.Context()).Err())
-	wiped, fired := time.Now(), all.metric("homing_retry_timers_fired_total")
+	wiped, fired := time.Now(), all.Metric("homing_retry_timers_fired_total")
 	require.Less(t, fired, retried, "there were timers to wipe")
 
-	h.settleWithin(promised(h.config(), 4*time.Second), p)
+	h.SettleWithin(promised(h.Config(), 4*time.Second), p)
 	t.Logf("all was delivered %s after the wipe", time.Since(wiped).Round(time.Millisecond))
-	require.Equal(t, balance{Expected: retried}, h.settle(p))
-	require.Equal(t, fired, all.metric("homing_retry_timers_fired_total"), "there was none left")
+	require.Equal(t, balance{Expected: retried}, h.Settle(p))
+	require.Equal(t, fired, all.Metric("homing_retry_timers_fired_total"), "there was none left")
 }
 
 // promised is within what time everything is delivered when every hint and timer is lost: when it is due, then the
@@ -101,19 +97,19 @@ func promised(cfg *config.Config, due time.Duration) time.Duration {
 func TestQueuesPurged(t *testing.T) {
 	t.Parallel()
 	h := install(t, allServices, quick)
-	h.subscribe("all", nil)
-	ingest := h.start(config.FunctionIngest)
-	rest := h.start(config.FunctionDeliver, config.FunctionRetry)
-	rest.stop() // its queues stay
-	p := h.producer(ingest)
-	p.send(orders("purged", retried)...)
-	wait(t, patience, "hints wait for deliver", func() bool { return h.waiting(config.FunctionDeliver) > 0 })
+	h.Subscribe("all", nil)
+	ingest := h.Start(config.FunctionIngest)
+	rest := h.Start(config.FunctionDeliver, config.FunctionRetry)
+	rest.Stop() // its queues stay
+	p := h.Producer(ingest)
+	p.Send(orders("purged", retried)...)
+	wait(t, patience, "hints wait for deliver", func() bool { return h.Waiting(config.FunctionDeliver) > 0 })
 	wait(t, patience, "every hint is purged", func() bool {
-		h.purge()
-		return ingest.log.String() != "" && h.waiting(config.FunctionDeliver) == 0
+		h.Purge()
+		return ingest.Log.String() != "" && h.Waiting(config.FunctionDeliver) == 0
 	})
 
-	h.start(config.FunctionDeliver, config.FunctionRetry)
-	h.settleWithin(promised(h.config(), 0), p)
-	require.Equal(t, balance{Expected: retried}, h.settle(p))
+	h.Start(config.FunctionDeliver, config.FunctionRetry)
+	h.SettleWithin(promised(h.Config(), 0), p)
+	require.Equal(t, balance{Expected: retried}, h.Settle(p))
 }

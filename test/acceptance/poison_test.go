@@ -18,40 +18,40 @@ import (
 func TestAPoisonRowInABusyGroup(t *testing.T) {
 	t.Parallel()
 	h := install(t, allServices, "HOMING_LOG_LEVEL=info")
-	h.subscribe("all", nil)
-	_, err := h.sql.Exec(t.Context(), "ALTER TABLE events ADD CHECK (ce_id NOT LIKE '%poison%')")
+	h.Subscribe("all", nil)
+	_, err := h.SQL.Exec(t.Context(), "ALTER TABLE events ADD CHECK (ce_id NOT LIKE '%poison%')")
 	require.NoError(t, err)
-	all := h.start()
-	p := h.producer(all)
+	all := h.Start()
+	p := h.Producer(all)
 	const producers, each = 16, 20
 	var work sync.WaitGroup
 	for i := range producers {
 		work.Go(func() {
 			for n, e := range orders(fmt.Sprint("good-", i), each) {
-				p.send(e)
+				p.Send(e)
 				if n%10 != i%10 {
 					continue
 				}
-				status, answer, err := p.post(binary, orders(fmt.Sprint("poison-", i, "-", n), 1)[0])
+				status, answer, err := p.Post(binary, orders(fmt.Sprint("poison-", i, "-", n), 1)[0])
 				if err != nil || status != http.StatusUnprocessableEntity || !strings.Contains(string(answer), "event") {
 					t.Errorf("poison is answered %d %s, %v", status, answer, err)
 				}
 			}
 		})
 	}
-	broker := h.broker()
+	broker := h.Broker()
 	brokered := append(orders("brokered", 20), orders("poison", 3)...)
 	for _, e := range brokered {
-		require.NoError(t, broker.Publish(t.Context(), bus.BrokerEvents, e.brokered(t, h.tenant)))
+		require.NoError(t, broker.Publish(t.Context(), bus.BrokerEvents, e.Brokered(t, h.Tenant)))
 	}
-	p.took(brokered[:20]...)
+	p.Took(brokered[:20]...)
 	work.Wait()
-	require.Equal(t, balance{Expected: producers*each + 20}, h.settle(p))
+	require.Equal(t, balance{Expected: producers*each + 20}, h.Settle(p))
 	wait(t, patience, "what the broker had is kept with the reason", func() bool {
-		return h.count("SELECT count(*) FROM rejected_events WHERE reason = 'invalid'") == 3
+		return h.Count("SELECT count(*) FROM rejected_events WHERE reason = 'invalid'") == 3
 	})
-	require.Less(t, all.metric("homing_ingest_group_events"), producers*each, "nothing shared a commit")
-	require.Zero(t, all.metric("homing_ingest_parked_total"))
+	require.Less(t, all.Metric("homing_ingest_group_events"), producers*each, "nothing shared a commit")
+	require.Zero(t, all.Metric("homing_ingest_parked_total"))
 }
 
 // TestASecretThatCannotBeOpened: the deliveries of an endpoint whose secret is sealed with a key that is gone fail with
@@ -59,18 +59,18 @@ func TestAPoisonRowInABusyGroup(t *testing.T) {
 func TestASecretThatCannotBeOpened(t *testing.T) {
 	t.Parallel()
 	h := install(t, postgresAlone, quick)
-	h.subscribe("good", nil)
-	locked := h.subscribe("locked", nil, func(e *endpoint) { e.wants = func(*cloudEvent) bool { return false } })
-	_, err := h.sql.Exec(t.Context(), "UPDATE endpoint_secrets SET key_id = 'gone' WHERE endpoint = $1", locked.ID)
+	h.Subscribe("good", nil)
+	locked := h.Subscribe("locked", nil, func(e *endpoint) { e.Wants = func(*cloudEvent) bool { return false } })
+	_, err := h.SQL.Exec(t.Context(), "UPDATE endpoint_secrets SET key_id = 'gone' WHERE endpoint = $1", locked.ID)
 	require.NoError(t, err)
-	p := h.producer(h.start())
-	p.sendAs(batched, orders("locked", 100)...)
+	p := h.Producer(h.Start())
+	p.SendAs(batched, orders("locked", 100)...)
 	wait(t, patience, "all has ended", func() bool {
-		return h.count("SELECT count(*) FROM deliveries WHERE wake_at IS NOT NULL") == 0
+		return h.Count("SELECT count(*) FROM deliveries WHERE wake_at IS NOT NULL") == 0
 	})
-	h.endpoints = h.endpoints[:1]
-	require.Equal(t, balance{Expected: 100}, h.settle(p))
+	h.Endpoints = h.Endpoints[:1]
+	require.Equal(t, balance{Expected: 100}, h.Settle(p))
 	require.Len(t, h.list(locked, webhook.StateExhausted), 100)
-	require.Empty(t, h.receiver.all(locked))
-	require.Equal(t, 300, h.count("SELECT count(*) FROM attempts WHERE outcome = 'config_error'"))
+	require.Empty(t, h.Receiver.All(locked))
+	require.Equal(t, 300, h.Count("SELECT count(*) FROM attempts WHERE outcome = 'config_error'"))
 }

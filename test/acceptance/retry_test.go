@@ -9,6 +9,7 @@ import (
 
 	"github.com/homing-hooks/homing/pkg/config"
 	"github.com/homing-hooks/homing/pkg/webhook"
+	"github.com/homing-hooks/homing/test/homingtest"
 )
 
 const retried = 25 // deliveries, each of which fails twice
@@ -23,23 +24,23 @@ const quick = "HOMING_ATTEMPT_TIMEOUT=1s"
 
 func TestTimersAloneBringEveryRetry(t *testing.T) {
 	t.Parallel()
-	for name, s := range map[string]services{"InMemory": postgresAlone, "InRedis": withRedis} {
+	for name, s := range map[string]homingtest.Services{"InMemory": postgresAlone, "InRedis": withRedis} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := install(t, s, reconcilerOff...)
-			e := h.subscribe("flaky", failing(2, http.StatusInternalServerError))
-			all := h.start()
-			p := h.producer(all)
-			p.send(orders("retried", retried)...)
+			e := h.Subscribe("flaky", failing(2, http.StatusInternalServerError))
+			all := h.Start()
+			p := h.Producer(all)
+			p.Send(orders("retried", retried)...)
 
-			require.Equal(t, balance{Expected: retried}, h.settle(p))
-			requireSchedule(t, h.receiver.all(e), 200*time.Millisecond, 400*time.Millisecond)
-			fired := all.metric("homing_retry_timers_fired_total")
+			require.Equal(t, balance{Expected: retried}, h.Settle(p))
+			requireSchedule(t, h.Receiver.All(e), 200*time.Millisecond, 400*time.Millisecond)
+			fired := all.Metric("homing_retry_timers_fired_total")
 			require.GreaterOrEqual(t, fired, 2*retried)
 			// One that fires before the database agrees that it is time is set again, which is right, and must be rare.
 			require.LessOrEqual(t, fired, 2*retried+retried/5, "timers are early")
-			require.Equal(t, fired, all.metric("homing_retry_timer_lateness_seconds"), "how late each was is known")
-			require.Zero(t, all.metric("homing_retry_reconciled_total"))
+			require.Equal(t, fired, all.Metric("homing_retry_timer_lateness_seconds"), "how late each was is known")
+			require.Zero(t, all.Metric("homing_retry_reconciled_total"))
 		})
 	}
 }
@@ -51,13 +52,13 @@ func requireSchedule(t testing.TB, posts []*post, waits ...time.Duration) {
 	last := make(map[string]*post)
 	worst := time.Duration(0)
 	for _, p := range posts {
-		if before := last[p.id]; before != nil {
-			due := before.at.Add(waits[p.attempt-2])
-			require.False(t, p.at.Before(due), "attempt %d came %s early", p.attempt, due.Sub(p.at))
-			worst = max(worst, p.at.Sub(due))
+		if before := last[p.ID]; before != nil {
+			due := before.At.Add(waits[p.Attempt-2])
+			require.False(t, p.At.Before(due), "attempt %d came %s early", p.Attempt, due.Sub(p.At))
+			worst = max(worst, p.At.Sub(due))
 		}
-		require.Equal(t, p.before+1, p.attempt)
-		last[p.id] = p
+		require.Equal(t, p.Before+1, p.Attempt)
+		last[p.ID] = p
 	}
 	t.Logf("the latest retry came %s after its time, of which up to a fifth of the wait is jitter", worst)
 }
@@ -65,49 +66,49 @@ func requireSchedule(t testing.TB, posts []*post, waits ...time.Duration) {
 func TestTheReconcilerAloneBringsEveryRetry(t *testing.T) {
 	t.Parallel()
 	h := install(t, postgresAlone, quick, "REDIS_URL=redis://"+nobody+"/0")
-	e := h.subscribe("flaky", failing(2, http.StatusInternalServerError))
-	all := h.start()
-	p := h.producer(all)
-	p.send(orders("retried", retried)...)
+	e := h.Subscribe("flaky", failing(2, http.StatusInternalServerError))
+	all := h.Start()
+	p := h.Producer(all)
+	p.Send(orders("retried", retried)...)
 
-	require.Equal(t, balance{Expected: retried}, h.settle(p))
-	requireSchedule(t, h.receiver.all(e), 200*time.Millisecond, 400*time.Millisecond)
-	require.Zero(t, all.metric("homing_retry_timers_fired_total"))
-	require.Equal(t, 2*retried, all.metric("homing_retry_timers_lost_total"))
+	require.Equal(t, balance{Expected: retried}, h.Settle(p))
+	requireSchedule(t, h.Receiver.All(e), 200*time.Millisecond, 400*time.Millisecond)
+	require.Zero(t, all.Metric("homing_retry_timers_fired_total"))
+	require.Equal(t, 2*retried, all.Metric("homing_retry_timers_lost_total"))
 	// Not all need be named: what finds no slot is pulled with the rest of its endpoint's.
-	require.Positive(t, all.metric("homing_retry_reconciled_total", "action", "hint"))
+	require.Positive(t, all.Metric("homing_retry_reconciled_total", "action", "hint"))
 }
 
 // TestARetryThatRestartsForgetsNothing: the timers in its memory go with it.
 func TestARetryThatRestartsForgetsNothing(t *testing.T) {
 	t.Parallel()
 	h := install(t, allServices, quick, "REDIS_URL=", "HOMING_SCHEDULE=0s,1h", "HOMING_HORIZON=2h")
-	e := h.subscribe("flaky", failing(1, http.StatusInternalServerError))
-	others := h.start(config.FunctionIngest, config.FunctionDeliver)
-	retry := h.start(config.FunctionRetry)
-	p := h.producer(others)
-	p.sendAs(batched, orders("retried", retried)...)
+	e := h.Subscribe("flaky", failing(1, http.StatusInternalServerError))
+	others := h.Start(config.FunctionIngest, config.FunctionDeliver)
+	retry := h.Start(config.FunctionRetry)
+	p := h.Producer(others)
+	p.SendAs(batched, orders("retried", retried)...)
 	wait(t, patience, "every timer is set", func() bool {
-		return retry.metric("homing_retry_timers_set_total") == retried
+		return retry.Metric("homing_retry_timers_set_total") == retried
 	})
-	retry.stop()
-	require.Len(t, h.receiver.all(e), retried, "no timer has fired yet")
+	retry.Stop()
+	require.Len(t, h.Receiver.All(e), retried, "no timer has fired yet")
 
 	const hourLater = `UPDATE deliveries SET due_at = clock_timestamp(), wake_at = clock_timestamp()
 		WHERE state = 'scheduled'`
-	_, err := h.sql.Exec(t.Context(), hourLater)
+	_, err := h.SQL.Exec(t.Context(), hourLater)
 	require.NoError(t, err)
-	again := h.start(config.FunctionRetry)
-	require.Equal(t, balance{Expected: retried}, h.settle(p))
-	require.Zero(t, again.metric("homing_retry_timers_fired_total"))
+	again := h.Start(config.FunctionRetry)
+	require.Equal(t, balance{Expected: retried}, h.Settle(p))
+	require.Zero(t, again.Metric("homing_retry_timers_fired_total"))
 }
 
 func TestExhaustedDeliveriesAreVisibleAndReplayable(t *testing.T) {
 	t.Parallel()
 	h := install(t, postgresAlone, quick)
-	e := h.subscribe("broken", func(*post) reply { return reply{status: http.StatusTeapot, body: "short and stout"} })
-	p := h.producer(h.start())
-	sent := p.send(orders("doomed", 1)...)[0]
+	e := h.Subscribe("broken", func(*post) reply { return reply{Status: http.StatusTeapot, Body: "short and stout"} })
+	p := h.Producer(h.Start())
+	sent := p.Send(orders("doomed", 1)...)[0]
 
 	var doomed webhook.Delivery
 	wait(t, patience, "the schedule is used up", func() bool {
@@ -119,7 +120,7 @@ func TestExhaustedDeliveriesAreVisibleAndReplayable(t *testing.T) {
 	})
 	require.Equal(t, webhook.ReasonSchedule, doomed.Reason)
 	require.Equal(t, 3, doomed.Attempt)
-	view, err := h.store.Delivery(t.Context(), h.tenant, doomed.ID)
+	view, err := h.Store.Delivery(t.Context(), h.Tenant, doomed.ID)
 	require.NoError(t, err)
 	require.Len(t, view.Attempts, 3)
 	for _, a := range view.Attempts {
@@ -128,23 +129,23 @@ func TestExhaustedDeliveriesAreVisibleAndReplayable(t *testing.T) {
 		require.Equal(t, "short and stout", string(a.ResponseBody))
 	}
 
-	h.receiver.change(e.name, failing(0, 0))
-	due, err := h.store.RetryNow(t.Context(), h.tenant, doomed.ID, &h.ids)
+	h.Receiver.Change(e.Name, failing(0, 0))
+	due, err := h.Store.RetryNow(t.Context(), h.Tenant, doomed.ID, &h.IDs)
 	require.NoError(t, err)
 	require.NotEqual(t, doomed.ID, due.Delivery)
-	replay := h.receiver.wait(e, 4)[3]
-	require.Equal(t, due.Delivery.String(), replay.replay, "it says that it is a replay, and which")
-	require.Equal(t, webhook.MessageID(sent.ID, e.ID), replay.id, "the same webhook-id as ever")
-	require.Equal(t, `{"order":"doomed-0"}`, string(replay.body))
+	replay := h.Receiver.Wait(e, 4)[3]
+	require.Equal(t, due.Delivery.String(), replay.Replay, "it says that it is a replay, and which")
+	require.Equal(t, webhook.MessageID(sent.ID, e.ID), replay.ID, "the same webhook-id as ever")
+	require.Equal(t, `{"order":"doomed-0"}`, string(replay.Body))
 	wait(t, patience, "the replay has succeeded", func() bool { return len(h.list(e, webhook.StateSucceeded)) == 1 })
 	require.Len(t, h.list(e, webhook.StateExhausted), 1, "the first stays as it ended")
-	h.checkInvariants()
+	h.CheckInvariants()
 }
 
 // list returns the deliveries to an endpoint in a state.
 func (h *installation) list(e *endpoint, s webhook.State) []webhook.Delivery {
-	h.t.Helper()
-	all, err := h.store.Deliveries(h.t.Context(), deliveriesOf(h.tenant, e.ID, s))
-	require.NoError(h.t, err)
+	h.T.Helper()
+	all, err := h.Store.Deliveries(h.T.Context(), deliveriesOf(h.Tenant, e.ID, s))
+	require.NoError(h.T, err)
 	return all
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/homing-hooks/homing/pkg/bus"
 	"github.com/homing-hooks/homing/pkg/telemetry/telemetrytest"
+	"github.com/homing-hooks/homing/test/homingtest"
 )
 
 // marked makes a secret that can be told from everything else.
@@ -26,44 +27,44 @@ func TestNothingSecretIsTold(t *testing.T) {
 	h := install(t, allServices, quick, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL, "HOMING_SCHEDULE=0s,100ms")
 	secrets := []string{
 		marked("payload"), marked("query"), marked("header"), marked("answer"), marked("location"), marked("api-key"),
-		marked("user"), h.key, strings.TrimPrefix(encryptionKey, "k1:"),
+		marked("user"), h.Key, strings.TrimPrefix(encryptionKey, "k1:"),
 	}
 	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "RABBITMQ_URL"} {
-		u, err := url.Parse(h.settings[name])
+		u, err := url.Parse(h.Settings[name])
 		require.NoError(t, err)
 		if password, ok := u.User.Password(); ok {
 			secrets = append(secrets, password)
 		}
 	}
 	everyOutcome(h)
-	for _, e := range h.endpoints {
-		secrets = append(secrets, e.secret, strings.TrimPrefix(e.secret, "whsec_"))
+	for _, e := range h.Endpoints {
+		secrets = append(secrets, e.Secret, strings.TrimPrefix(e.Secret, "whsec_"))
 	}
 
-	p := h.spawn("homing", "serve")
-	h.waitForQueues()
+	p := h.Spawn("homing", "serve")
+	h.WaitForQueues()
 	everyEvent(h, p)
 	// One endpoint has a filter that fails, and so matches nothing.
-	require.Equal(t, len(h.endpoints)-1, h.count("SELECT count(*) FROM deliveries"))
+	require.Equal(t, len(h.Endpoints)-1, h.Count("SELECT count(*) FROM deliveries"))
 	wait(t, patience, "each delivery has been attempted", func() bool {
-		return h.count("SELECT count(DISTINCT delivery_id) FROM attempts") == len(h.endpoints)-1
+		return h.Count("SELECT count(DISTINCT delivery_id) FROM attempts") == len(h.Endpoints)-1
 	})
 	wait(t, patience, "what cannot be accepted is kept", func() bool {
-		return h.count("SELECT count(*) FROM rejected_events") == 2
+		return h.Count("SELECT count(*) FROM rejected_events") == 2
 	})
-	metrics := p.get("/metrics")
-	p.stop()
+	metrics := p.Get("/metrics")
+	p.Stop()
 	require.NotEmpty(t, collector.Spans())
-	told := []any{p.log, metrics}
+	told := []any{p.Log, metrics}
 	for _, s := range collector.Spans() {
 		told = append(told, s.String())
 	}
 
 	alone := everythingAway(t, h)
-	told = append(told, alone.log)
+	told = append(told, alone.Log)
 	telemetrytest.NoSecrets(t, append(secrets, marked("password")), told...)
-	require.Contains(t, p.log.String(), `"msg":"attempt"`, "it was said something at all")
-	require.Contains(t, alone.log.String(), "connection refused")
+	require.Contains(t, p.Log.String(), `"msg":"attempt"`, "it was said something at all")
+	require.Contains(t, alone.Log.String(), "connection refused")
 }
 
 // everyOutcome makes an endpoint for every way in which an attempt can end, with something secret wherever there can
@@ -84,65 +85,65 @@ func everyOutcome(h *installation) {
 		"success": http.StatusOK, "redirect": http.StatusFound, "client-error": http.StatusBadRequest,
 		"server-error": http.StatusInternalServerError, "gone": http.StatusGone, "throttled": http.StatusTooManyRequests,
 	} {
-		h.subscribe(name, func(*post) reply { return reply{status: status, header: said, body: marked("answer")} }, secretly)
+		h.Subscribe(name, func(*post) reply { return reply{Status: status, Header: said, Body: marked("answer")} }, secretly)
 	}
-	h.subscribe("timeout", func(*post) reply { return reply{hold: make(chan struct{})} }, secretly)
-	h.subscribe("refused", nil, at("http://"+ownAddress(h.t)+"/hook"))
-	h.subscribe("no-tls", nil, at(strings.Replace(h.receiver.url("no-tls"), "http:", "https:", 1)))
-	h.subscribe("blocked", nil, at("http://10.0.0.1/hook"))
-	h.subscribe("no-such-host", nil, at("http://nowhere.invalid/hook"))
-	h.subscribe("user", nil, at("http://"+marked("user")+"@127.0.0.1/hook"))
-	h.subscribe("filtered", nil, secretly, func(e *endpoint) { e.Filter = "INT(type) = 1" })
+	h.Subscribe("timeout", func(*post) reply { return reply{Hold: make(chan struct{})} }, secretly)
+	h.Subscribe("refused", nil, at("http://"+ownAddress(h.T)+"/hook"))
+	h.Subscribe("no-tls", nil, at(strings.Replace(h.Receiver.URL("no-tls"), "http:", "https:", 1)))
+	h.Subscribe("blocked", nil, at("http://10.0.0.1/hook"))
+	h.Subscribe("no-such-host", nil, at("http://nowhere.invalid/hook"))
+	h.Subscribe("user", nil, at("http://"+marked("user")+"@127.0.0.1/hook"))
+	h.Subscribe("filtered", nil, secretly, func(e *endpoint) { e.Filter = "INT(type) = 1" })
 }
 
 // everyEvent sends events that are accepted and such that are not, directly and through the broker.
 func everyEvent(h *installation, to *process) {
-	t := h.t
+	t := h.T
 	t.Helper()
 	payload := fmt.Sprintf(`{"card":%q}`, marked("payload"))
-	p := h.producer(to)
-	good := &cloudEvent{id: "good", eventType: "order.paid", data: payload}
-	p.send(good)
+	p := h.Producer(to)
+	good := &cloudEvent{ID: "good", EventType: "order.paid", Data: payload}
+	p.Send(good)
 	for _, bad := range []*cloudEvent{
-		{id: "", eventType: "order.paid", data: payload},
-		{id: "bad-time", eventType: "order.paid", data: payload, header: map[string]string{"Ce-Time": marked("payload")}},
-		{id: "bad-name", eventType: "order.paid", data: payload, header: map[string]string{"Ce-A_b": marked("payload")}},
-		{id: "too-large", eventType: "order.paid", data: strings.Repeat(payload, 35_000)},
+		{ID: "", EventType: "order.paid", Data: payload},
+		{ID: "bad-time", EventType: "order.paid", Data: payload, Header: map[string]string{"Ce-Time": marked("payload")}},
+		{ID: "bad-name", EventType: "order.paid", Data: payload, Header: map[string]string{"Ce-A_b": marked("payload")}},
+		{ID: "too-large", EventType: "order.paid", Data: strings.Repeat(payload, 35_000)},
 	} {
 		var status int
 		// Who is refused before all is sent may find the connection closed, and not the answer.
 		wait(t, patience, "an answer", func() (answered bool) {
 			var err error
-			status, _, err = p.post(binary, bad)
+			status, _, err = p.Post(binary, bad)
 			return err == nil
 		})
-		require.Equal(t, 4, status/100, bad.id)
+		require.Equal(t, 4, status/100, bad.ID)
 	}
-	stranger := h.producer(to)
-	stranger.key = marked("api-key")
-	status, _, err := stranger.post(binary, good)
+	stranger := h.Producer(to)
+	stranger.Key = marked("api-key")
+	status, _, err := stranger.Post(binary, good)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusUnauthorized, status)
 
-	nobody := (&cloudEvent{id: "nobody", eventType: "order.paid", data: payload}).brokered(t, "nobody")
-	require.NoError(t, h.broker().Publish(t.Context(), bus.BrokerEvents, nobody))
-	h.publishUndecodable(marked("payload"))
+	nobody := (&cloudEvent{ID: "nobody", EventType: "order.paid", Data: payload}).Brokered(t, "nobody")
+	require.NoError(t, h.Broker().Publish(t.Context(), bus.BrokerEvents, nobody))
+	h.PublishUndecodable(marked("payload"))
 }
 
 // everythingAway runs a Homing whose services are all away, with credentials of theirs, and a producer.
 func everythingAway(t testing.TB, h *installation) *process {
 	t.Helper()
-	away := &installation{t: t, key: h.key, settings: maps.Clone(h.settings)}
+	away := &homingtest.Installation{T: t, Key: h.Key, Settings: maps.Clone(h.Settings)}
 	at := marked("user") + ":" + marked("password") + "@" + nobody
-	away.set("DATABASE_URL=postgres://"+at+"/homing", "REDIS_URL=redis://"+at+"/0", "RABBITMQ_URL=amqp://"+at+"/",
+	away.Set("DATABASE_URL=postgres://"+at+"/homing", "REDIS_URL=redis://"+at+"/0", "RABBITMQ_URL=amqp://"+at+"/",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://"+nobody)
-	p := away.spawn("homing", "serve")
-	event := &cloudEvent{id: "away", eventType: "order.paid", data: fmt.Sprintf(`{"card":%q}`, marked("payload"))}
-	status, body, err := away.producer(p).post(binary, event)
+	p := away.Spawn("homing", "serve")
+	event := &cloudEvent{ID: "away", EventType: "order.paid", Data: fmt.Sprintf(`{"card":%q}`, marked("payload"))}
+	status, body, err := away.Producer(p).Post(binary, event)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, status, "%s", body)
 	require.NotContains(t, string(body), marked("user"))
-	wait(t, patience, "a tick has failed", func() bool { return strings.Contains(p.log.String(), "tick fell short") })
-	p.stop()
+	wait(t, patience, "a tick has failed", func() bool { return strings.Contains(p.Log.String(), "tick fell short") })
+	p.Stop()
 	return p
 }

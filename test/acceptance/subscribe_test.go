@@ -16,14 +16,14 @@ import (
 
 // manage makes a request of the management API.
 func (h *installation) manage(p *process, method, path, body string) (status int, answer map[string]any) {
-	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), method, p.base+path, strings.NewReader(body))
-	require.NoError(h.t, err)
-	req.Header.Set("Authorization", "Bearer "+h.key)
+	h.T.Helper()
+	req, err := http.NewRequestWithContext(h.T.Context(), method, p.Base+path, strings.NewReader(body))
+	require.NoError(h.T, err)
+	req.Header.Set("Authorization", "Bearer "+h.Key)
 	req.Header.Set("Content-Type", "application/json")
 	status, text, err := roundTrip(req)
-	require.NoError(h.t, err)
-	require.NoError(h.t, json.Unmarshal(text, &answer), string(text))
+	require.NoError(h.T, err)
+	require.NoError(h.T, json.Unmarshal(text, &answer), string(text))
 	return status, answer
 }
 
@@ -43,7 +43,7 @@ func TestOnlyWhoConsentsIsSentTo(t *testing.T) {
 		}
 	}))
 	t.Cleanup(receiver.Close)
-	p := h.start()
+	p := h.Start()
 	status, refused := h.manage(p, http.MethodPost, "/v1/endpoints", `{"url": "`+receiver.URL+`/no"}`)
 	require.Equal(t, http.StatusUnprocessableEntity, status)
 	require.Contains(t, refused["errors"].([]any)[0].(map[string]any)["detail"],
@@ -68,21 +68,21 @@ func TestOnlyWhoConsentsIsSentTo(t *testing.T) {
 func TestARejectedEventIsTakenAgain(t *testing.T) {
 	t.Parallel()
 	h := install(t, postgresAlone)
-	e := h.subscribe("late", nil)
+	e := h.Subscribe("late", nil)
 	r := store.Rejected{
-		ID: h.ids.New(time.Now()), Tenant: h.tenant, Reason: "schema", Whole: true, Body: []byte(`{"order": 1}`),
+		ID: h.IDs.New(time.Now()), Tenant: h.Tenant, Reason: "schema", Whole: true, Body: []byte(`{"order": 1}`),
 		Headers: map[string]string{
-			"ce-specversion": "1.0", "ce-id": "late-1", "ce-source": "/shop", "ce-type": "order.paid", "ce-tenant": h.tenant,
+			"ce-specversion": "1.0", "ce-id": "late-1", "ce-source": "/shop", "ce-type": "order.paid", "ce-tenant": h.Tenant,
 			"content-type": "application/json",
 		},
 	}
-	_, err := h.store.Reject(t.Context(), r, 10)
+	_, err := h.Store.Reject(t.Context(), r, 10)
 	require.NoError(t, err)
-	require.NoError(t, h.store.Redrive(t.Context(), h.tenant, r.ID))
-	h.start()
+	require.NoError(t, h.Store.Redrive(t.Context(), h.Tenant, r.ID))
+	h.Start()
 	wait(t, patience, "it is delivered", func() bool { return len(h.list(e, webhook.StateSucceeded)) == 1 })
 	wait(t, patience, "it names its event", func() bool {
-		got, err := h.store.Rejected(t.Context(), h.tenant, r.ID)
+		got, err := h.Store.Rejected(t.Context(), h.Tenant, r.ID)
 		return err == nil && got.Event == h.list(e, webhook.StateSucceeded)[0].Event
 	})
 }

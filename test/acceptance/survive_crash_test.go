@@ -18,20 +18,20 @@ func TestSurvivesTenKills(t *testing.T) {
 	t.Parallel()
 	random := seeded(t)
 	h := stormy(t, allServices, "HOMING_LISTEN="+ownAddress(t))
-	all := h.spawn("homing", "serve")
-	h.waitForQueues()
-	tr := h.produce(all, 1200, 800)
-	h.halfway(tr, 400)
+	all := h.Spawn("homing", "serve")
+	h.WaitForQueues()
+	tr := h.Produce(all, 1200, 800)
+	h.Halfway(tr, 400)
 	for range 10 {
-		h.moment(random, 200)
-		tr.during(func() {
-			all.kill()
-			all = h.spawn("homing", "serve")
+		h.Moment(random, 200)
+		tr.During(func() {
+			all.Kill()
+			all = h.Spawn("homing", "serve")
 		})
 	}
-	h.survive(tr, 0)
-	require.True(t, all.running())
-	require.Positive(t, h.count("SELECT count(*) FROM attempts WHERE outcome = 'interrupted'"), "a kill hit nothing")
+	h.Survive(tr, 0)
+	require.True(t, all.Running())
+	require.Positive(t, h.Count("SELECT count(*) FROM attempts WHERE outcome = 'interrupted'"), "a kill hit nothing")
 }
 
 // TestSurvivesSIGKILLOfEachFunction kills each function alone, three times at random moments, with the functions as
@@ -46,47 +46,47 @@ func TestSurvivesSIGKILLOfEachFunction(t *testing.T) {
 			processes := make(map[string]*process)
 			addresses := map[string]string{}
 			spawn := func(name string) {
-				h.set("HOMING_LISTEN=" + addresses[name])
-				processes[name] = h.spawn("homing", "serve", "--only", name)
+				h.Set("HOMING_LISTEN=" + addresses[name])
+				processes[name] = h.Spawn("homing", "serve", "--only", name)
 			}
 			for _, name := range []string{"deliver", "retry", "ingest"} {
 				addresses[name] = ownAddress(t)
 				spawn(name)
 			}
-			h.waitForQueues()
-			tr := h.produce(processes["ingest"], 600, 400)
-			h.halfway(tr, 400)
+			h.WaitForQueues()
+			tr := h.Produce(processes["ingest"], 600, 400)
+			h.Halfway(tr, 400)
 			for round := range 3 {
 				if function == "ingest" && round > 0 {
 					h.momentOfStoring(random, 60)
 				} else {
-					h.moment(random, 300)
+					h.Moment(random, 300)
 				}
-				tr.during(func() {
-					processes[function].kill()
+				tr.During(func() {
+					processes[function].Kill()
 					if function == "ingest" { // so that it has as much at once as it takes, when it is killed again
 						h.backlog(tr, fmt.Sprint("round-", round))
 					}
 					spawn(function)
 				})
 			}
-			h.survive(tr, 0)
+			h.Survive(tr, 0)
 		})
 	}
 }
 
 // backlog has the broker take more events than ingest handles at once, while ingest is down.
 func (h *installation) backlog(tr *traffic, name string) {
-	h.t.Helper()
+	h.T.Helper()
 	const events = 240
-	h.more(tr, name, 0, events)
-	wait(h.t, stormPatience, "events wait for ingest", func() bool { return h.waiting(config.FunctionIngest) >= events/2 })
+	h.More(tr, name, 0, events)
+	wait(h.T, stormPatience, "events wait for ingest", func() bool { return h.Waiting(config.FunctionIngest) >= events/2 })
 }
 
 // momentOfStoring waits for a random one while events are stored.
 func (h *installation) momentOfStoring(random *rand.Rand, most int) {
-	h.t.Helper()
+	h.T.Helper()
 	const stored = "SELECT count(*) FROM events"
-	enough := h.count(stored) + random.IntN(most)
-	wait(h.t, stormPatience, "events are stored", func() bool { return h.count(stored) > enough })
+	enough := h.Count(stored) + random.IntN(most)
+	wait(h.T, stormPatience, "events are stored", func() bool { return h.Count(stored) > enough })
 }

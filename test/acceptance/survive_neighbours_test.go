@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/homing-hooks/homing/test/homingtest"
 )
 
 // TestSurvivesAHangingEndpoint has 10,000 deliveries queued for an endpoint that never answers, while 50 healthy ones
@@ -26,43 +28,43 @@ func TestSurvivesAHangingEndpoint(t *testing.T) {
 	h := install(t, postgresAlone, fmt.Sprint("HOMING_ATTEMPT_TIMEOUT=", timeout), fmt.Sprint("HOMING_SLOTS=", slots),
 		fmt.Sprint("HOMING_ENDPOINT_SHARE=", share), "HOMING_SCHEDULE=0s,1h", "HOMING_LOG_LEVEL=info")
 	never := make(chan struct{})
-	hanging := h.subscribe("hanging", func(*post) reply { return reply{hold: never} }, ofType("hanging"))
+	hanging := h.Subscribe("hanging", func(*post) reply { return reply{Hold: never} }, ofType("hanging"))
 	for i := range healthy {
-		h.subscribe(fmt.Sprint("healthy-", i), nil, ofType(fmt.Sprint("healthy-", i)))
+		h.Subscribe(fmt.Sprint("healthy-", i), nil, ofType(fmt.Sprint("healthy-", i)))
 	}
 	t.Cleanup(func() { close(never) })
-	all := h.start()
-	p := h.producer(all)
+	all := h.Start()
+	p := h.Producer(all)
 	for some := range slices.Chunk(typed("hanging", "hanging", queued), 500) {
-		p.sendAs(batched, some...)
+		p.SendAs(batched, some...)
 	}
 	wait(t, patience, "the hanging endpoint holds what it may", func() bool {
-		now, _ := h.receiver.opened(hanging)
+		now, _ := h.Receiver.Opened(hanging)
 		return now == share
 	})
 	h.openLoop(p, rounds, healthy)
 
-	_, most := h.receiver.opened(hanging)
+	_, most := h.Receiver.Opened(hanging)
 	require.LessOrEqual(t, most, share, "more than its share of the slots")
-	for _, e := range h.endpoints[1:] {
-		require.Len(t, h.receiver.wait(e, rounds), rounds, "each of them, once")
+	for _, e := range h.Endpoints[1:] {
+		require.Len(t, h.Receiver.Wait(e, rounds), rounds, "each of them, once")
 	}
 	late := h.latest("e.url NOT LIKE '%/hanging'")
-	t.Logf("a healthy endpoint's latest attempt began %s after it was due, beside %d held back", late, h.underWay())
+	t.Logf("a healthy endpoint's latest attempt began %s after it was due, beside %d held back", late, h.UnderWay())
 	require.Less(t, late, timeout/2, "a healthy endpoint's delivery waited as for a slot of the hanging one")
-	require.Greater(t, h.underWay(), queued*9/10, "it hung all the while")
+	require.Greater(t, h.UnderWay(), queued*9/10, "it hung all the while")
 	wait(t, patience, "the circuit leaves one probe at a time", func() bool {
-		now, _ := h.receiver.opened(hanging)
+		now, _ := h.Receiver.Opened(hanging)
 		return now == 1
 	})
-	h.checkInvariants()
+	h.CheckInvariants()
 }
 
 // ofType subscribes an endpoint to one type of events.
 func ofType(name string) func(*endpoint) {
 	return func(e *endpoint) {
 		e.Types = []string{name}
-		e.wants = func(ce *cloudEvent) bool { return ce.eventType == name }
+		e.Wants = func(ce *cloudEvent) bool { return ce.EventType == name }
 	}
 }
 
@@ -70,14 +72,14 @@ func ofType(name string) func(*endpoint) {
 func typed(name, eventType string, n int) []*cloudEvent {
 	events := orders(name, n)
 	for _, e := range events {
-		e.eventType = eventType
+		e.EventType = eventType
 	}
 	return events
 }
 
 // openLoop sends 100 events a second, whatever becomes of them: in each round one to each of the healthy endpoints.
 func (h *installation) openLoop(p *producer, rounds, healthy int) {
-	h.t.Helper()
+	h.T.Helper()
 	const every = 10 * time.Millisecond
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -86,7 +88,7 @@ func (h *installation) openLoop(p *producer, rounds, healthy int) {
 		for i := range healthy {
 			<-tick.C
 			name := fmt.Sprint("healthy-", i)
-			sending.Go(func() { p.send(typed(fmt.Sprint(name, "-", round), name, 1)...) })
+			sending.Go(func() { p.Send(typed(fmt.Sprint(name, "-", round), name, 1)...) })
 		}
 	}
 	sending.Wait()
@@ -94,10 +96,10 @@ func (h *installation) openLoop(p *producer, rounds, healthy int) {
 
 // latest is how long after its time the latest first attempt began, of the endpoints that a condition names.
 func (h *installation) latest(condition string, args ...any) (late time.Duration) {
-	h.t.Helper()
+	h.T.Helper()
 	query := `SELECT coalesce(max(coalesce(d.started_at, clock_timestamp()) - d.due_at), '0')
 		FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id WHERE d.attempt_no <= 1 AND ` + condition
-	require.NoError(h.t, h.sql.QueryRow(h.t.Context(), query, args...).Scan(&late))
+	require.NoError(h.T, h.SQL.QueryRow(h.T.Context(), query, args...).Scan(&late))
 	return late
 }
 
@@ -108,11 +110,11 @@ func TestSurvivesAFlood(t *testing.T) {
 	const flooded, endpoints, quiet, each = 3000, 10, 2, 60
 	h := install(t, postgresAlone, "HOMING_SLOTS=60", "HOMING_LOG_LEVEL=info")
 	for i := range endpoints {
-		h.subscribe(fmt.Sprint("flooded-", i), taking(5*latency, refusingOnce(0)))
+		h.Subscribe(fmt.Sprint("flooded-", i), taking(5*latency, refusingOnce(0)))
 	}
-	all := h.start()
-	flood := h.producer(all)
-	flood.patience = stormPatience
+	all := h.Start()
+	flood := h.Producer(all)
+	flood.Patience = stormPatience
 	var others []*tenant
 	for i := range quiet {
 		others = append(others, h.tenantOf(fmt.Sprint("quiet-", i), all))
@@ -121,19 +123,19 @@ func TestSurvivesAFlood(t *testing.T) {
 	for i, some := range slices.Collect(slices.Chunk(orders("flood", flooded), flooded/4)) {
 		work.Go(func() {
 			for events := range slices.Chunk(some, 50+i) {
-				flood.sendAs(batched, events...)
+				flood.SendAs(batched, events...)
 			}
 		})
 	}
 	const behind = flooded * endpoints / 4
-	wait(t, stormPatience, "the flood has risen", func() bool { return h.underWay() > behind })
+	wait(t, stormPatience, "the flood has risen", func() bool { return h.UnderWay() > behind })
 	for _, o := range others {
 		work.Go(func() { o.sendTenASecond(each) })
 	}
 	for _, o := range others {
-		h.receiver.waitWithin(stormPatience, o.endpoint, each)
+		h.Receiver.WaitWithin(stormPatience, o.endpoint, each)
 	}
-	left := h.underWay()
+	left := h.UnderWay()
 	t.Logf("the flood has %d deliveries left when the others have all of theirs", left)
 	require.Greater(t, left, behind/2, "the others' deliveries waited behind the flood")
 	work.Wait()
@@ -146,7 +148,7 @@ func TestSurvivesAFlood(t *testing.T) {
 
 // tenant is another tenant, with one endpoint.
 type tenant struct {
-	*producer
+	*homingtest.Producer
 	name     string
 	endpoint *endpoint
 	slowest  time.Duration // of the answers
@@ -154,14 +156,14 @@ type tenant struct {
 
 // tenantOf makes a tenant that sends to a process.
 func (h *installation) tenantOf(name string, to *process) *tenant {
-	h.t.Helper()
-	require.NoError(h.t, h.store.CreateTenant(h.t.Context(), name))
-	as := &installation{
-		t: h.t, settings: h.settings, tenant: name, sql: h.sql, store: h.store, receiver: h.receiver,
+	h.T.Helper()
+	require.NoError(h.T, h.Store.CreateTenant(h.T.Context(), name))
+	as := &homingtest.Installation{
+		T: h.T, Settings: h.Settings, Tenant: name, SQL: h.SQL, Store: h.Store, Receiver: h.Receiver,
 	}
-	as.key = as.createKey(time.Time{})
-	e := as.subscribe(name, nil)
-	return &tenant{producer: as.producer(to), name: name, endpoint: e}
+	as.Key = as.CreateKey(time.Time{})
+	e := as.Subscribe(name, nil)
+	return &tenant{Producer: as.Producer(to), name: name, endpoint: e}
 }
 
 // sendTenASecond sends n events.
@@ -172,7 +174,7 @@ func (o *tenant) sendTenASecond(n int) {
 	for _, e := range orders(o.name, n) {
 		<-tick.C
 		began := time.Now()
-		o.send(e)
+		o.Send(e)
 		o.slowest = max(o.slowest, time.Since(began))
 	}
 }

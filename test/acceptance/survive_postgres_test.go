@@ -17,7 +17,7 @@ func withOwnPostgres(t *testing.T, settings ...string) (*installation, *testenv.
 	own := testenv.OwnPostgres(t)
 	require.NoError(t, migrate(t.Context(), own.URL))
 	h := installOn(t, own.URL, allServices, stormSettings(settings)...)
-	h.subscribeForStorm()
+	h.SubscribeForStorm()
 	return h, own
 }
 
@@ -25,22 +25,22 @@ func withOwnPostgres(t *testing.T, settings ...string) (*installation, *testenv.
 func TestSurvivesPostgresRestarted(t *testing.T) {
 	t.Parallel()
 	h, own := withOwnPostgres(t)
-	all := h.start()
-	tr := h.produce(all, 1200, 800)
-	h.halfway(tr, 500)
-	tr.during(func() {
+	all := h.Start()
+	tr := h.Produce(all, 1200, 800)
+	h.Halfway(tr, 500)
+	tr.During(func() {
 		own.Stop()
 		own.Start()
 	})
-	h.sql.Reset()
-	h.halfway(tr, 1000)
-	tr.during(func() {
+	h.SQL.Reset()
+	h.Halfway(tr, 1000)
+	tr.During(func() {
 		own.Kill()
 		own.Start()
 	})
-	h.sql.Reset()
-	h.survive(tr, 0)
-	require.Zero(t, h.count("SELECT count(*) FROM rejected_events"))
+	h.SQL.Reset()
+	h.Survive(tr, 0)
+	require.Zero(t, h.Count("SELECT count(*) FROM rejected_events"))
 }
 
 // TestSurvivesPostgresAway takes the database away for 20 s: direct producers see 503 and send again, the broker's
@@ -48,25 +48,25 @@ func TestSurvivesPostgresRestarted(t *testing.T) {
 func TestSurvivesPostgresAway(t *testing.T) {
 	t.Parallel()
 	h, own := withOwnPostgres(t)
-	all := h.start()
-	tr := h.produce(all, 1200, 800)
-	h.halfway(tr, 500)
-	tr.during(func() {
+	all := h.Start()
+	tr := h.Produce(all, 1200, 800)
+	h.Halfway(tr, 500)
+	tr.During(func() {
 		own.Stop()
-		h.more(tr, "meanwhile", 240, 400)
+		h.More(tr, "meanwhile", 240, 400)
 		elapse(t, 20*time.Second)
 		own.Start()
 	})
-	h.sql.Reset()
-	h.survive(tr, 0)
-	require.Positive(t, tr.refused, "direct producers are told to come again")
+	h.SQL.Reset()
+	h.Survive(tr, 0)
+	require.Positive(t, tr.Refusals(), "direct producers are told to come again")
 	// Parking that was not confirmed in time is not counted, and the event may be there all the same.
-	parked := all.metric("homing_ingest_parked_total")
+	parked := all.Metric("homing_ingest_parked_total")
 	require.Greater(t, parked, 200)
 	wait(t, patience, "all that was parked is taken out", func() bool {
-		return all.metric("homing_retry_drained_total") >= parked
+		return all.Metric("homing_retry_drained_total") >= parked
 	})
-	require.Zero(t, h.count("SELECT count(*) FROM rejected_events"))
+	require.Zero(t, h.Count("SELECT count(*) FROM rejected_events"))
 }
 
 // TestSurvivesOnPostgresAlone kills Homing, wipes Redis and RabbitMQ, and starts it with nothing but Postgres: every
@@ -75,29 +75,29 @@ func TestSurvivesOnPostgresAlone(t *testing.T) {
 	t.Parallel()
 	redis, rabbitMQ := testenv.OwnRedis(t), testenv.OwnRabbitMQ(t)
 	h := stormy(t, postgresAlone, "REDIS_URL="+redis.URL, "RABBITMQ_URL="+rabbitMQ.URL, "HOMING_LISTEN="+ownAddress(t))
-	all := h.spawn("homing", "serve")
-	h.waitForQueues()
-	tr := h.produce(all, 1200, 0)
-	h.halfway(tr, 800)
-	h.more(tr, "brokered", 0, 400)
+	all := h.Spawn("homing", "serve")
+	h.WaitForQueues()
+	tr := h.Produce(all, 1200, 0)
+	h.Halfway(tr, 800)
+	h.More(tr, "brokered", 0, 400)
 	var unstored int
-	h.halfway(tr, 1000)
-	tr.during(func() {
-		all.kill()
-		h.waitForBrokered(tr, 400)
-		unstored = len(tr.brokered()) - h.count("SELECT count(*) FROM events WHERE ce_id LIKE 'brokered-%'")
+	h.Halfway(tr, 1000)
+	tr.During(func() {
+		all.Kill()
+		h.WaitForBrokered(tr, 400)
+		unstored = len(tr.Brokered()) - h.Count("SELECT count(*) FROM events WHERE ce_id LIKE 'brokered-%'")
 		redis.Wipe()
 		rabbitMQ.Wipe()
-		h.set("REDIS_URL=", "RABBITMQ_URL=")
-		all = h.spawn("homing", "serve")
+		h.Set("REDIS_URL=", "RABBITMQ_URL=")
+		all = h.Spawn("homing", "serve")
 	})
 	t.Logf("%d events were with the broker alone", unstored)
-	h.survive(tr, unstored)
+	h.Survive(tr, unstored)
 
-	h.set("REDIS_URL="+redis.URL, "RABBITMQ_URL="+rabbitMQ.URL)
-	all.stop()
-	all = h.spawn("homing", "serve")
-	h.waitForQueues()
-	h.more(tr, "afterwards", 80, 80)
-	h.survive(tr, unstored)
+	h.Set("REDIS_URL="+redis.URL, "RABBITMQ_URL="+rabbitMQ.URL)
+	all.Stop()
+	all = h.Spawn("homing", "serve")
+	h.WaitForQueues()
+	h.More(tr, "afterwards", 80, 80)
+	h.Survive(tr, unstored)
 }

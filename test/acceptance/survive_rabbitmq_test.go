@@ -19,38 +19,38 @@ func TestSurvivesQueuesPurged(t *testing.T) {
 		t.Parallel()
 		random := seeded(t)
 		h := stormy(t, allServices)
-		tr := h.produce(h.start(), 1200, 800)
-		h.halfway(tr, 500)
+		tr := h.Produce(h.Start(), 1200, 800)
+		h.Halfway(tr, 500)
 		lost, hints := 0, 0
 		for range 10 {
-			h.moment(random, 200)
-			tr.during(func() {
-				e, n := h.purgeAll()
+			h.Moment(random, 200)
+			tr.During(func() {
+				e, n := h.PurgeAll()
 				lost, hints = lost+e, hints+n
 			})
 		}
 		t.Logf("purged %d hints, and %d events that were not stored yet", hints, lost)
-		h.survive(tr, lost)
+		h.Survive(tr, lost)
 	})
 	t.Run("WhenTheyHoldEverything", func(t *testing.T) {
 		t.Parallel()
 		h := stormy(t, allServices)
-		ingest := h.start(config.FunctionIngest)
-		h.start(config.FunctionDeliver, config.FunctionRetry).stop() // its queues stay
+		ingest := h.Start(config.FunctionIngest)
+		h.Start(config.FunctionDeliver, config.FunctionRetry).Stop() // its queues stay
 		const direct, brokered = 1200, 80
-		tr := h.produce(ingest, direct, 0)
-		tr.work.Wait()
-		ingest.stop()
-		tr.during(func() {
-			h.more(tr, "waiting", 0, brokered)
-			tr.work.Wait()
-			lost, hints := h.purgeAll()
+		tr := h.Produce(ingest, direct, 0)
+		tr.Work.Wait()
+		ingest.Stop()
+		tr.During(func() {
+			h.More(tr, "waiting", 0, brokered)
+			tr.Work.Wait()
+			lost, hints := h.PurgeAll()
 			require.Equal(t, brokered, lost)
-			t.Logf("purged %d hints at %d deliveries", hints, h.underWay())
+			t.Logf("purged %d hints at %d deliveries", hints, h.UnderWay())
 			require.Positive(t, hints)
 		})
-		h.start()
-		h.survive(tr, brokered)
+		h.Start()
+		h.Survive(tr, brokered)
 	})
 }
 
@@ -59,14 +59,14 @@ func TestSurvivesRabbitMQRestarted(t *testing.T) {
 	t.Parallel()
 	own := testenv.OwnRabbitMQ(t)
 	h := stormy(t, postgresAlone, "RABBITMQ_URL="+own.URL)
-	all := h.start()
-	tr := h.produce(all, 1200, 800)
-	h.halfway(tr, 800)
-	tr.during(func() {
+	all := h.Start()
+	tr := h.Produce(all, 1200, 800)
+	h.Halfway(tr, 800)
+	tr.During(func() {
 		own.Stop()
 		own.Start()
 	})
-	h.survive(tr, 0)
+	h.Survive(tr, 0)
 }
 
 // TestSurvivesRabbitMQNeverThereAtStart starts without RabbitMQ: direct events are accepted and wait. When it comes,
@@ -76,12 +76,12 @@ func TestSurvivesRabbitMQNeverThereAtStart(t *testing.T) {
 	own := testenv.OwnRabbitMQ(t)
 	own.Stop()
 	h := stormy(t, postgresAlone)
-	h.set("RABBITMQ_URL=" + own.URL)
-	all := h.spawn("homing", "serve")
-	tr := h.produce(all, 1200, 0)
-	tr.work.Wait()
-	require.Equal(t, 2*1200, h.underWay(), "all are accepted, and none can be delivered yet")
+	h.Set("RABBITMQ_URL=" + own.URL)
+	all := h.Spawn("homing", "serve")
+	tr := h.Produce(all, 1200, 0)
+	tr.Work.Wait()
+	require.Equal(t, 2*1200, h.UnderWay(), "all are accepted, and none can be delivered yet")
 	own.Start()
-	h.more(tr, "then", 80, 400)
-	h.survive(tr, 0)
+	h.More(tr, "then", 80, 400)
+	h.Survive(tr, 0)
 }

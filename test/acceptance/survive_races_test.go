@@ -20,61 +20,61 @@ func TestSurvivesOperatorsRacingWithDeliveries(t *testing.T) {
 	t.Parallel()
 	random := seeded(t)
 	h := stormy(t, allServices)
-	paused, deleted := h.endpoints[0], h.subscribe("deleted", taking(latency, refusingOnce(5)))
-	gone := h.subscribe("gone", taking(latency, func(p *post) reply {
-		if p.attempt == 1 && refusingOnce(50)(p).status != 0 {
-			return reply{status: http.StatusGone}
+	paused, deleted := h.Endpoints[0], h.Subscribe("deleted", taking(latency, refusingOnce(5)))
+	gone := h.Subscribe("gone", taking(latency, func(p *post) reply {
+		if p.Attempt == 1 && refusingOnce(50)(p).Status != 0 {
+			return reply{Status: http.StatusGone}
 		}
 		return reply{}
 	}))
-	all := h.start()
-	tr := h.produce(all, 800, 400)
-	h.halfway(tr, 200)
+	all := h.Start()
+	tr := h.Produce(all, 800, 400)
+	h.Halfway(tr, 200)
 	var closed []window
 	var deletedAt time.Time
 	for round := range 6 {
-		h.moment(random, 200)
-		h.setStatus(paused, webhook.EndpointPaused)
-		w := window{from: h.now()}
-		h.receiver.waitWithin(stormPatience, nil, min(len(h.receiver.all(nil))+50, 1200)) // the others go on
+		h.Moment(random, 200)
+		h.SetStatus(paused, webhook.EndpointPaused)
+		w := window{From: h.now()}
+		h.Receiver.WaitWithin(stormPatience, nil, min(len(h.Receiver.All(nil))+50, 1200)) // the others go on
 		elapse(t, time.Second)
-		w.to = h.now()
-		h.setStatus(paused, webhook.EndpointActive)
+		w.To = h.now()
+		h.SetStatus(paused, webhook.EndpointActive)
 		closed = append(closed, w)
-		h.setStatus(gone, webhook.EndpointActive) // whatever 410 has made of it
+		h.SetStatus(gone, webhook.EndpointActive) // whatever 410 has made of it
 		if round == 0 {
-			h.setStatus(deleted, webhook.EndpointDeleted)
+			h.SetStatus(deleted, webhook.EndpointDeleted)
 			deletedAt = h.now()
 		}
 	}
-	tr.work.Wait()
-	wait(t, stormPatience, "every event is stored", func() bool { return h.count("SELECT count(*) FROM events") == 1200 })
+	tr.Work.Wait()
+	wait(t, stormPatience, "every event is stored", func() bool { return h.Count("SELECT count(*) FROM events") == 1200 })
 	wait(t, stormPatience, "every delivery has ended", func() bool {
-		h.setStatus(gone, webhook.EndpointActive)
-		return h.underWay() == 0
+		h.SetStatus(gone, webhook.EndpointActive)
+		return h.UnderWay() == 0
 	})
 
 	// Those two end otherwise too; everybody else is accounted for as ever.
-	h.endpoints = slices.DeleteFunc(h.endpoints, func(e *endpoint) bool { return e == deleted || e == gone })
-	h.survive(tr, 0)
+	h.Endpoints = slices.DeleteFunc(h.Endpoints, func(e *endpoint) bool { return e == deleted || e == gone })
+	h.Survive(tr, 0)
 	for _, w := range closed {
 		h.requireNoneBegun(paused, w)
 	}
-	h.requireNoneBegun(deleted, window{deletedAt, h.now()})
-	rows := h.deliveries()
-	posts := h.postsByDelivery(rows)
+	h.requireNoneBegun(deleted, window{From: deletedAt, To: h.now()})
+	rows := h.Deliveries()
+	posts := h.PostsByDelivery(rows)
 	ends := map[string]int{}
 	for key, row := range rows {
-		if key.endpoint != deleted.ID && key.endpoint != gone.ID {
+		if key.Endpoint != deleted.ID && key.Endpoint != gone.ID {
 			continue
 		}
 		got := successes(posts[key])
-		require.LessOrEqual(t, got-1, row.unknown, "a POST that nobody explains: %+v", row)
-		require.Equal(t, got > 0, row.state == string(webhook.StateSucceeded), "%+v", row)
-		ends[row.state]++
-		if row.state == string(webhook.StateExhausted) {
+		require.LessOrEqual(t, got-1, row.Unknown, "a POST that nobody explains: %+v", row)
+		require.Equal(t, got > 0, row.State == string(webhook.StateSucceeded), "%+v", row)
+		ends[row.State]++
+		if row.State == string(webhook.StateExhausted) {
 			last := posts[key][len(posts[key])-1]
-			require.Equal(t, http.StatusGone, last.status, "it is given up for no reason: %+v", row)
+			require.Equal(t, http.StatusGone, last.Status, "it is given up for no reason: %+v", row)
 		}
 	}
 	t.Logf("of the deleted and the gone endpoint's deliveries, %v", ends)
@@ -84,17 +84,17 @@ func TestSurvivesOperatorsRacingWithDeliveries(t *testing.T) {
 
 // now is the database's time.
 func (h *installation) now() (at time.Time) {
-	h.t.Helper()
-	require.NoError(h.t, h.sql.QueryRow(h.t.Context(), "SELECT clock_timestamp()").Scan(&at))
+	h.T.Helper()
+	require.NoError(h.T, h.SQL.QueryRow(h.T.Context(), "SELECT clock_timestamp()").Scan(&at))
 	return at
 }
 
 // requireNoneBegun checks that no attempt at an endpoint began while it was closed. A claim that was under way when it
 // was closed may still have committed, so the beginning is left out.
 func (h *installation) requireNoneBegun(e *endpoint, w window) {
-	h.t.Helper()
+	h.T.Helper()
 	const underWay = 500 * time.Millisecond
-	require.Zero(h.t, h.count(`SELECT count(*) FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
+	require.Zero(h.T, h.Count(`SELECT count(*) FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
 		WHERE d.endpoint_id = $1 AND a.outcome <> 'unsent' AND a.started_at BETWEEN $2 AND $3`,
-		e.ID, w.from.Add(underWay), w.to), "attempts at %s, which was closed from %s to %s", e.name, w.from, w.to)
+		e.ID, w.From.Add(underWay), w.To), "attempts at %s, which was closed from %s to %s", e.Name, w.From, w.To)
 }

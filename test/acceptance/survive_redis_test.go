@@ -18,55 +18,55 @@ func TestSurvivesRedis(t *testing.T) {
 	retrying := func(t *testing.T, url string) *installation {
 		t.Helper()
 		h := install(t, postgresAlone, stormSettings([]string{"REDIS_URL=" + url})...)
-		h.subscribe("steady", nil)
-		h.subscribe("flaky", refusingOnce(2))
+		h.Subscribe("steady", nil)
+		h.Subscribe("flaky", refusingOnce(2))
 		return h
 	}
 	t.Run("Flushed", func(t *testing.T) {
 		t.Parallel()
 		own := testenv.OwnRedis(t)
 		h := retrying(t, own.URL)
-		all := h.start()
+		all := h.Start()
 		options, err := goredis.ParseURL(own.URL)
 		require.NoError(t, err)
 		redis := goredis.NewClient(options)
 		defer redis.Close()
-		tr := h.produce(all, 1200, 0)
+		tr := h.Produce(all, 1200, 0)
 		for flush := range 5 {
 			wait(t, stormPatience, "timers are set", func() bool {
-				return all.metric("homing_retry_timers_set_total") >= 60*(flush+1)
+				return all.Metric("homing_retry_timers_set_total") >= 60*(flush+1)
 			})
-			tr.during(func() { require.NoError(t, redis.FlushAll(t.Context()).Err()) })
+			tr.During(func() { require.NoError(t, redis.FlushAll(t.Context()).Err()) })
 		}
-		h.survive(tr, 0)
-		require.Less(t, all.metric("homing_retry_timers_fired_total"), all.metric("homing_retry_timers_set_total"),
+		h.Survive(tr, 0)
+		require.Less(t, all.Metric("homing_retry_timers_fired_total"), all.Metric("homing_retry_timers_set_total"),
 			"no timer was lost: the flushes hit nothing")
 	})
 	t.Run("StoppedForTenSeconds", func(t *testing.T) {
 		t.Parallel()
 		own := testenv.OwnRedis(t)
 		h := retrying(t, own.URL)
-		all := h.start()
-		tr := h.produce(all, 1200, 0)
-		wait(t, stormPatience, "timers are set", func() bool { return all.metric("homing_retry_timers_set_total") >= 100 })
-		tr.during(func() {
+		all := h.Start()
+		tr := h.Produce(all, 1200, 0)
+		wait(t, stormPatience, "timers are set", func() bool { return all.Metric("homing_retry_timers_set_total") >= 100 })
+		tr.During(func() {
 			own.Stop()
 			elapse(t, 10*time.Second)
 			own.Start()
 		})
-		h.more(tr, "then", 80, 0)
-		h.survive(tr, 0)
-		require.Positive(t, all.metric("homing_retry_timers_lost_total"))
-		fired := all.metric("homing_retry_timers_fired_total")
-		h.more(tr, "at last", 80, 0)
-		h.survive(tr, 0)
-		require.Greater(t, all.metric("homing_retry_timers_fired_total"), fired, "timers are used again")
+		h.More(tr, "then", 80, 0)
+		h.Survive(tr, 0)
+		require.Positive(t, all.Metric("homing_retry_timers_lost_total"))
+		fired := all.Metric("homing_retry_timers_fired_total")
+		h.More(tr, "at last", 80, 0)
+		h.Survive(tr, 0)
+		require.Greater(t, all.Metric("homing_retry_timers_fired_total"), fired, "timers are used again")
 	})
 	t.Run("NeverThere", func(t *testing.T) {
 		t.Parallel()
 		h := retrying(t, "redis://"+nobody+"/0")
-		all := h.start()
-		h.survive(h.produce(all, 1200, 0), 0)
-		require.Zero(t, all.metric("homing_retry_timers_fired_total"))
+		all := h.Start()
+		h.Survive(h.Produce(all, 1200, 0), 0)
+		require.Zero(t, all.Metric("homing_retry_timers_fired_total"))
 	})
 }

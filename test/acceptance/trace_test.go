@@ -28,20 +28,20 @@ func TestOneTraceFromProducerToReceiver(t *testing.T) {
 	t.Parallel()
 	collector := telemetrytest.NewCollector(t)
 	h := install(t, allServices, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL)
-	e := h.subscribe("flaky", failing(1, http.StatusInternalServerError))
-	all := h.start()
-	p := h.producer(all)
+	e := h.Subscribe("flaky", failing(1, http.StatusInternalServerError))
+	all := h.Start()
+	p := h.Producer(all)
 	direct, brokered := orders("direct", 1)[0], orders("brokered", 1)[0]
-	direct.header = map[string]string{"Traceparent": "00-" + directTrace + "-" + directSpan + "-01"}
-	p.send(direct)
+	direct.Header = map[string]string{"Traceparent": "00-" + directTrace + "-" + directSpan + "-01"}
+	p.Send(direct)
 	ctx := trace.ContextWithRemoteSpanContext(t.Context(), spanContext(t, brokeredTrace, brokeredSpan))
-	require.NoError(t, h.broker().Publish(ctx, bus.BrokerEvents, brokered.brokered(t, h.tenant)))
-	p.took(brokered)
-	require.Equal(t, balance{Expected: 2}, h.settle(p))
-	all.stop() // sends the rest of the spans
+	require.NoError(t, h.Broker().Publish(ctx, bus.BrokerEvents, brokered.Brokered(t, h.Tenant)))
+	p.Took(brokered)
+	require.Equal(t, balance{Expected: 2}, h.Settle(p))
+	all.Stop() // sends the rest of the spans
 
 	for _, c := range []struct{ event, trace, span string }{
-		{direct.id, directTrace, directSpan}, {brokered.id, brokeredTrace, brokeredSpan},
+		{direct.ID, directTrace, directSpan}, {brokered.ID, brokeredTrace, brokeredSpan},
 	} {
 		parents := make(map[string]string) // of the spans of the attempts
 		root := ""
@@ -57,13 +57,13 @@ func TestOneTraceFromProducerToReceiver(t *testing.T) {
 		require.NotEmpty(t, root, "%s: it was accepted in the producer's trace", c.event)
 		require.Len(t, parents, 2, "%s: both attempts are in the producer's trace", c.event)
 		attempt := 0
-		for _, sent := range h.receiver.all(e) {
-			if sent.header.Get("Ce-Id") != c.event {
+		for _, sent := range h.Receiver.All(e) {
+			if sent.Header.Get("Ce-Id") != c.event {
 				continue
 			}
 			attempt++
-			require.Equal(t, attempt, sent.attempt)
-			got := strings.Split(sent.header.Get("Traceparent"), "-")
+			require.Equal(t, attempt, sent.Attempt)
+			got := strings.Split(sent.Header.Get("Traceparent"), "-")
 			require.Len(t, got, 4)
 			require.Equal(t, c.trace, got[1])
 			require.Equal(t, root, parents[got[2]], "the receiver's parent is the attempt, whose parent is the acceptance")

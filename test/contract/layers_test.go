@@ -22,7 +22,7 @@ const (
 	seams    = `pkg/(store|timer|gate|bus)`
 	backEnds = seams + `/[^/]+(/.*)?`
 	suites   = `pkg/(.*/)?[^/]+test` // conformance suites: packages of test code that are no _test.go files
-	testenv  = `pkg/testenv`
+	testenv  = `pkg/testenv|test/homingtest`
 	harness  = `testing|github.com/stretchr/testify(/.*)?`
 	pure     = `pkg/(webhook|backoff|outcome|filter|signature|brokersign|wire)`
 	steps    = `functions/[^/]+/(accept|attempt|schedule|api)(/.*)?`

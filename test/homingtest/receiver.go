@@ -1,4 +1,4 @@
-package acceptance_test
+package homingtest
 
 import (
 	"io"
@@ -15,51 +15,51 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// post is one POST as the receiver got it.
-type post struct {
+// Post is one POST as the receiver got it.
+type Post struct {
 	endpoint string // its name
-	id       string // webhook-id
-	attempt  int    // homing-attempt
-	replay   string // homing-replay; "" for one that is none
-	header   http.Header
-	body     []byte
-	at       time.Time
-	// before is how many POSTs with this id had come before, replays apart.
-	before int
-	// status is what the script answered, whether or not anybody was there any more to hear it.
-	status int
+	ID       string // webhook-id
+	Attempt  int    // homing-attempt
+	Replay   string // homing-replay; "" for one that is none
+	Header   http.Header
+	Body     []byte
+	At       time.Time
+	// Before is how many POSTs with this id had come before, replays apart.
+	Before int
+	// Status is what the script answered, whether or not anybody was there any more to hear it.
+	Status int
 }
 
-// reply is what the receiver answers.
-type reply struct {
-	status int // 0 means 204
-	header map[string]string
-	body   string
-	// hold, when not nil, keeps the answer back until it is closed, or until the sender has gone away.
-	hold <-chan struct{}
+// Reply is what the receiver answers.
+type Reply struct {
+	Status int // 0 means 204
+	Header map[string]string
+	Body   string
+	// Hold, when not nil, keeps the answer back until it is closed, or until the sender has gone away.
+	Hold <-chan struct{}
 }
 
-// script says how an endpoint answers a POST.
-type script func(p *post) reply
+// Script says how an endpoint answers a POST.
+type Script func(p *Post) Reply
 
-// failing answers the first n POSTs of each delivery with a status, and takes the rest.
-func failing(n, status int) script {
-	return func(p *post) reply {
-		if p.before < n {
-			return reply{status: status}
+// Failing answers the first n POSTs of each delivery with a status, and takes the rest.
+func Failing(n, status int) Script {
+	return func(p *Post) Reply {
+		if p.Before < n {
+			return Reply{Status: status}
 		}
-		return reply{}
+		return Reply{}
 	}
 }
 
-// receiver is the endpoints' server. It verifies each POST with the reference library, logs it, and answers by script.
-type receiver struct {
+// Receiver is the endpoints' server. It verifies each POST with the reference library, logs it, and answers by script.
+type Receiver struct {
 	t      testing.TB
 	server *httptest.Server
 
 	mu       sync.Mutex
 	expected map[string]*expected // by name of the endpoint
-	posts    []*post
+	posts    []*Post
 	counts   map[string]int // POSTs by webhook-id and replay
 	open     map[string]int // POSTs that wait for their answer, by endpoint
 	mostOpen map[string]int // the most that there were
@@ -69,12 +69,12 @@ type receiver struct {
 // expected is an endpoint as the receiver knows it.
 type expected struct {
 	verifier *standardwebhooks.Webhook
-	script   script
+	script   Script
 }
 
-func newReceiver(t testing.TB) *receiver {
+func newReceiver(t testing.TB) *Receiver {
 	t.Helper()
-	r := &receiver{
+	r := &Receiver{
 		t: t, expected: make(map[string]*expected), counts: make(map[string]int), arrived: make(chan struct{}),
 		open: make(map[string]int), mostOpen: make(map[string]int),
 	}
@@ -83,30 +83,31 @@ func newReceiver(t testing.TB) *receiver {
 	return r
 }
 
-func (r *receiver) url(name string) string { return r.server.URL + "/" + name }
+// URL is that of an endpoint.
+func (r *Receiver) URL(name string) string { return r.server.URL + "/" + name }
 
 // expect makes the receiver know an endpoint, its secret, and how it answers; nil answers 204.
-func (r *receiver) expect(name, secret string, s script) {
+func (r *Receiver) expect(name, secret string, s Script) {
 	r.t.Helper()
 	verifier, err := standardwebhooks.NewWebhook(secret)
 	require.NoError(r.t, err)
 	if s == nil {
-		s = func(*post) reply { return reply{} }
+		s = func(*Post) Reply { return Reply{} }
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expected[name] = &expected{verifier, s}
 }
 
-// change gives an endpoint another script.
-func (r *receiver) change(name string, s script) {
+// Change gives an endpoint another script.
+func (r *Receiver) Change(name string, s Script) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expected[name].script = s
 }
 
 // ServeHTTP takes a POST. It runs on the server's goroutines, so it must not end the test.
-func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return // the sender died in the middle of it
@@ -129,9 +130,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err != nil {
 		r.t.Errorf("%s: homing-attempt is no number: %q", name, req.Header.Get("Homing-Attempt"))
 	}
-	p := &post{
-		endpoint: name, id: req.Header.Get("Webhook-Id"), attempt: attempt, replay: req.Header.Get("Homing-Replay"),
-		header: req.Header.Clone(), body: body, at: time.Now(),
+	p := &Post{
+		endpoint: name, ID: req.Header.Get("Webhook-Id"), Attempt: attempt, Replay: req.Header.Get("Homing-Replay"),
+		Header: req.Header.Clone(), Body: body, At: time.Now(),
 	}
 	answer(w, req, r.take(p))
 	r.mu.Lock()
@@ -139,31 +140,31 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.open[name]--
 }
 
-// opened returns how many POSTs of an endpoint wait for their answer, and the most that there were since it was asked
+// Opened returns how many POSTs of an endpoint wait for their answer, and the most that there were since it was asked
 // last.
-func (r *receiver) opened(e *endpoint) (now, most int) {
+func (r *Receiver) Opened(e *Endpoint) (now, most int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now, most = r.open[e.name], r.mostOpen[e.name]
-	r.mostOpen[e.name] = now
+	now, most = r.open[e.Name], r.mostOpen[e.Name]
+	r.mostOpen[e.Name] = now
 	return now, most
 }
 
 // take asks the script and logs the POST.
-func (r *receiver) take(p *post) reply {
+func (r *Receiver) take(p *Post) Reply {
 	r.mu.Lock()
-	key := p.id + " " + p.replay
-	p.before = r.counts[key]
+	key := p.ID + " " + p.Replay
+	p.Before = r.counts[key]
 	r.counts[key]++
 	r.open[p.endpoint]++
 	r.mostOpen[p.endpoint] = max(r.mostOpen[p.endpoint], r.open[p.endpoint])
 	s := r.expected[p.endpoint].script
 	r.mu.Unlock()
 	a := s(p)
-	if a.status == 0 {
-		a.status = http.StatusNoContent
+	if a.Status == 0 {
+		a.Status = http.StatusNoContent
 	}
-	p.status = a.status
+	p.Status = a.Status
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.posts = append(r.posts, p)
@@ -172,49 +173,49 @@ func (r *receiver) take(p *post) reply {
 	return a
 }
 
-func answer(w http.ResponseWriter, req *http.Request, a reply) {
-	if a.hold != nil {
+func answer(w http.ResponseWriter, req *http.Request, a Reply) {
+	if a.Hold != nil {
 		select {
-		case <-a.hold:
+		case <-a.Hold:
 		case <-req.Context().Done():
 			return
 		}
 	}
-	for name, value := range a.header {
+	for name, value := range a.Header {
 		w.Header().Set(name, value)
 	}
-	w.WriteHeader(a.status)
-	_, _ = io.WriteString(w, a.body)
+	w.WriteHeader(a.Status)
+	_, _ = io.WriteString(w, a.Body)
 }
 
-// all returns the POSTs so far of an endpoint; of every endpoint, when it is nil.
-func (r *receiver) all(e *endpoint) []*post {
+// All returns the POSTs so far of an endpoint; of every endpoint, when it is nil.
+func (r *Receiver) All(e *Endpoint) []*Post {
 	posts, _ := r.look(e)
 	return posts
 }
 
-func (r *receiver) look(e *endpoint) (posts []*post, next <-chan struct{}) {
+func (r *Receiver) look(e *Endpoint) (posts []*Post, next <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e == nil {
 		return slices.Clip(r.posts), r.arrived
 	}
 	for _, p := range r.posts {
-		if p.endpoint == e.name {
+		if p.endpoint == e.Name {
 			posts = append(posts, p)
 		}
 	}
 	return posts, r.arrived
 }
 
-// wait waits until an endpoint (every endpoint, when it is nil) has got n POSTs, and returns them.
-func (r *receiver) wait(e *endpoint, n int) []*post {
+// Wait waits until an endpoint (every endpoint, when it is nil) has got n POSTs, and returns them.
+func (r *Receiver) Wait(e *Endpoint, n int) []*Post {
 	r.t.Helper()
-	return r.waitWithin(patience, e, n)
+	return r.WaitWithin(Patience, e, n)
 }
 
-// waitWithin is wait with a deadline that is a promise.
-func (r *receiver) waitWithin(within time.Duration, e *endpoint, n int) []*post {
+// WaitWithin is wait with a deadline that is a promise.
+func (r *Receiver) WaitWithin(within time.Duration, e *Endpoint, n int) []*Post {
 	r.t.Helper()
 	over := time.NewTimer(within)
 	defer over.Stop()
