@@ -16,7 +16,7 @@ const (
 	TypeDue         = "io.homing.deliveries.due"         // to deliver: due now
 	TypeRescheduled = "io.homing.deliveries.rescheduled" // to retry: due later
 	TypeOverdue     = "io.homing.deliveries.overdue"     // to deliver: found late by the reconciler
-	TypeJobs        = "io.homing.jobs.due"               // to retry: there may be work by hand (jobs, redrives); it names nothing
+	TypeJobs        = "io.homing.jobs.due"               // to retry: there may be jobs or redrives; names nothing
 	TypeTick        = "dev.knative.sources.ping"         // to retry: from the PingSource
 )
 

@@ -53,8 +53,8 @@ const sendingDescription = "Takes CloudEvents 1.0 over HTTP, one in binary or st
 	"whole or not at all. After any other answer, and after none, send the same again, with the same source and id: it " +
 	"is taken once. In binary mode the body is the payload, of the media type that Content-Type names, and the " +
 	"attributes are headers: ce-specversion, ce-id, ce-source and ce-type are required then, and extension attributes " +
-	"are headers as well, ce- before their names. The key must be a tenant's; Homing-Tenant does not go with it. This " +
-	"one operation is served by ingest: where the functions have hosts of their own, send to ingest's."
+	"are headers as well, ce- before their names. This one operation is served by ingest: where the " +
+	"functions have hosts of their own, send to ingest's."
 
 // documentSending describes in the document what ingest's public face serves. A test of that face, and one of the whole
 // process, hold it to this.
@@ -107,13 +107,14 @@ func (a *API) documentSending() {
 	doc.AddOperation(op)
 }
 
-// sendingHeaders are the headers of an event in binary mode that have names of their own.
+// sendingHeaders are the headers that have names of their own: of an event in binary mode, and of who sends it.
 func sendingHeaders() []*huma.Param {
 	header := func(name, doc string) *huma.Param {
 		return &huma.Param{Name: name, In: "header", Description: doc, Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	const percent = " Percent-encoded, as the HTTP binding of CloudEvents says."
 	return []*huma.Param{
+		header(TenantHeader, "With an operator's key: the tenant whose events these are. A tenant's own key needs none."),
 		header("ce-specversion", "Binary mode: 1.0."),
 		header("ce-id", "Binary mode: the event's id."+percent),
 		header("ce-source", "Binary mode: where it comes from."+percent),

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
+	"unicode"
 
 	"github.com/homing-hooks/homing/pkg/server"
 	"github.com/homing-hooks/homing/pkg/store"
@@ -103,8 +105,8 @@ func (a *API) testEvent(ctx context.Context, t TestEvent) (webhook.Event, error)
 	if t.Type != "" {
 		e.Type = t.Type
 	}
-	if fault := typeFaults(&store.EventType{Name: e.Type}); fault != nil {
-		return e, invalid(server.Fault{Field: "type", Detail: fault[0].Detail})
+	if strings.ContainsFunc(e.Type, unicode.IsControl) { // a space is taken: there are such types from before
+		return e, invalid(server.Fault{Field: "type", Detail: "has a control character, as no CloudEvents type has"})
 	}
 	if e.Data == nil {
 		example, err := a.exampleOf(ctx, e.Type)
