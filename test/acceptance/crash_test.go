@@ -20,7 +20,7 @@ func TestSIGTERMWhileReceiversAreSlow(t *testing.T) {
 	for name, s := range map[string]homingtest.Services{"OnPostgresAlone": postgresAlone, "OnAllServices": allServices} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := install(t, s, "HOMING_ATTEMPT_TIMEOUT=3s")
+			h := install(t, s, "HOMING_ATTEMPT_TIMEOUT=5s", "HOMING_LEASE_MARGIN=10s") // also when the machine is busy
 			answers := make(chan struct{})
 			h.Subscribe("slow", func(*post) reply { return reply{Hold: answers} })
 			first := h.Spawn("homing", "serve")

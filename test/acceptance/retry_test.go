@@ -14,8 +14,10 @@ import (
 
 const retried = 25 // deliveries, each of which fails twice
 
-// reconcilerOff makes ticks and grace so long that only timers bring anything back.
+// reconcilerOff makes ticks and grace so long that only timers bring anything back; and leases and the patience with
+// Redis so long that a busy machine changes nothing.
 var reconcilerOff = []string{
+	"HOMING_LEASE_MARGIN=1m", "HOMING_REDIS_TIMEOUT=5s",
 	"HOMING_TICK=1h", "HOMING_HORIZON=1h", "HOMING_WAKE_GRACE=1h", "HOMING_PUSH_CAP=1h", "HOMING_HOUSEKEEP_EVERY=1h",
 }
 
