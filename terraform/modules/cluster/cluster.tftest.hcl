@@ -30,6 +30,7 @@ variables {
   name                  = "homing-test"
   vpc_id                = "vpc-1"
   subnet_ids            = ["subnet-a", "subnet-b", "subnet-c"]
+  vpn                   = true
   vpn_security_group_id = "sg-vpn"
   secret_prefix         = "homing/test"
   secrets_kms_key_arn   = "arn:aws:kms:eu-central-1:111122223333:key/secrets"

@@ -68,7 +68,7 @@ resource "aws_eks_cluster" "this" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "vpn" {
-  count                        = var.vpn_security_group_id == null ? 0 : 1
+  count                        = var.vpn ? 1 : 0
   security_group_id            = aws_eks_cluster.this.vpc_config[0].cluster_security_group_id
   referenced_security_group_id = var.vpn_security_group_id
   description                  = "The API, for people on the VPN"

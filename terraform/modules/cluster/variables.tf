@@ -31,8 +31,14 @@ variable "subnet_ids" {
   }
 }
 
+variable "vpn" {
+  description = "Whether there is a VPN. (Its security group is not known before it is made, and so decides nothing.)"
+  type        = bool
+  default     = false
+}
+
 variable "vpn_security_group_id" {
-  description = "Security group of people on the VPN, who may reach the API; null for nobody."
+  description = "Security group of people on the VPN, who may reach the API."
   type        = string
   default     = null
 }

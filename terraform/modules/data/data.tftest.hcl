@@ -33,7 +33,8 @@ variables {
     backup_days     = 35
     protected       = true
   }
-  redis = { node_type = "cache.r7g.large", nodes = 3 }
+  redis         = { node_type = "cache.r7g.large", nodes = 3 }
+  secret_prefix = "homing/test"
 }
 
 run "postgres_is_durable" {
@@ -127,6 +128,17 @@ run "redis_forgets_no_timer" {
     condition = (aws_elasticache_replication_group.this.transit_encryption_enabled && aws_elasticache_replication_group.this.transit_encryption_mode == "required"
     && aws_elasticache_replication_group.this.at_rest_encryption_enabled == "true" && aws_elasticache_replication_group.this.auth_token == random_password.redis.result)
     error_message = "Redis must be encrypted, at rest and on the way, and ask for a password."
+  }
+}
+
+run "who_signs_in_to_redis" {
+  assert {
+    condition     = toset([for s in aws_secretsmanager_secret.redis : s.name]) == toset(["homing/test/deliver/redis", "homing/test/retry/redis"])
+    error_message = "deliver and retry use Redis, each with a secret below its name."
+  }
+  assert {
+    condition     = alltrue([for v in aws_secretsmanager_secret_version.redis : v.secret_string == null])
+    error_message = "The secrets must be written by write-only arguments."
   }
 }
 

@@ -69,3 +69,24 @@ resource "aws_elasticache_replication_group" "this" {
     ignore_changes = [auth_token]
   }
 }
+
+# Who uses Redis: each has a copy of its own, below its name, where its role may read it.
+resource "aws_secretsmanager_secret" "redis" {
+  for_each                = toset(["deliver", "retry"])
+  name                    = "${var.secret_prefix}/${each.key}/redis"
+  description             = "How ${each.key} signs in to Redis"
+  kms_key_id              = var.secrets_kms_key_arn
+  recovery_window_in_days = 30
+  tags                    = var.tags
+}
+
+# The version stays 1, so that Terraform does not write over what a rotation has written.
+resource "aws_secretsmanager_secret_version" "redis" {
+  for_each  = aws_secretsmanager_secret.redis
+  secret_id = each.value.id
+  secret_string_wo = jsonencode({
+    host  = aws_elasticache_replication_group.this.primary_endpoint_address
+    token = random_password.redis.result
+  })
+  secret_string_wo_version = 1
+}

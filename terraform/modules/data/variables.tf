@@ -84,6 +84,11 @@ variable "secrets_kms_key_arn" {
   type        = string
 }
 
+variable "secret_prefix" {
+  description = "What the names in Secrets Manager begin with: homing/ENVIRONMENT."
+  type        = string
+}
+
 variable "redis" {
   description = "Size of Redis: node type, and how many nodes; two or more live in different zones, and one takes over."
   type = object({
