@@ -73,7 +73,7 @@ data "aws_iam_policy_document" "plan" {
   statement {
     sid       = "NoContents"
     effect    = "Deny"
-    actions   = ["secretsmanager:GetSecretValue", "ssm:GetParameter*", "rds:DownloadDBLogFilePortion", "logs:GetLogEvents"]
+    actions   = ["secretsmanager:GetSecretValue", "ssm:GetParameter*", "rds:DownloadDBLogFilePortion", "logs:GetLogEvents", "logs:FilterLogEvents", "logs:StartQuery"]
     resources = ["*"]
   }
 }

@@ -70,7 +70,8 @@ ephemeral "random_password" "database" {
 }
 
 # What is written here opens nothing yet: it says whose login this is. The first rotation, which comes with the schedule
-# below, makes the login. The version never changes, so Terraform never writes over what rotation has written.
+# below, makes the login. Terraform writes it once and never again: the label `bootstrap` keeps the version from being cleaned
+# away (Terraform would miss it, and write another over the present login), and where AWSCURRENT goes is rotation's affair.
 resource "aws_secretsmanager_secret_version" "database" {
   for_each  = local.functions
   secret_id = aws_secretsmanager_secret.database[each.key].id
@@ -83,6 +84,12 @@ resource "aws_secretsmanager_secret_version" "database" {
     dbname   = var.database.name
   })
   secret_string_wo_version = 1
+  version_stages           = ["AWSCURRENT", "bootstrap"]
+
+  lifecycle {
+    prevent_destroy = true
+    ignore_changes  = [version_stages]
+  }
 }
 
 resource "aws_secretsmanager_secret_rotation" "database" {
@@ -112,13 +119,19 @@ ephemeral "random_password" "encryption" {
   override_special = "!#$%&()*+,-./:;<=>?@[]^_{|}~"
 }
 
-# The version must stay 1: what was sealed with a key that is gone cannot be opened again. A key is replaced by putting a new
+# Written once, as above: what was sealed with a key that is gone cannot be opened again. A key is replaced by putting a new
 # one in front of it, by hand (see the README).
 resource "aws_secretsmanager_secret_version" "encryption" {
   for_each                 = local.sealing
   secret_id                = aws_secretsmanager_secret.encryption[each.key].id
   secret_string_wo         = "k1:${base64encode(ephemeral.random_password.encryption.result)}"
   secret_string_wo_version = 1
+  version_stages           = ["AWSCURRENT", "bootstrap"]
+
+  lifecycle {
+    prevent_destroy = true
+    ignore_changes  = [version_stages]
+  }
 }
 
 # --- What only people know

@@ -64,7 +64,7 @@ run "nothing_secret_is_kept" {
   assert {
     condition = alltrue([
       for v in concat(values(aws_secretsmanager_secret_version.database), values(aws_secretsmanager_secret_version.encryption)) :
-      v.secret_string == null && v.secret_string_wo == null && v.secret_string_wo_version == 1
+      v.secret_string == null && v.secret_string_wo == null && v.secret_string_wo_version == 1 && contains(v.version_stages, "bootstrap")
     ])
     error_message = "Secrets must be written by secret_string_wo, and once."
   }
