@@ -42,3 +42,5 @@ rabbitmq = {
 
 replicas           = 1
 log_retention_days = 30
+
+rotation_image = "000000000001.dkr.ecr.eu-central-1.amazonaws.com/homing/rotate@sha256:0000000000000000000000000000000000000000000000000000000000000000" # a place holder as well

@@ -41,3 +41,5 @@ rabbitmq = {
 
 replicas           = 2
 log_retention_days = 365
+
+rotation_image = "000000000003.dkr.ecr.eu-central-1.amazonaws.com/homing/rotate@sha256:0000000000000000000000000000000000000000000000000000000000000000" # a place holder as well

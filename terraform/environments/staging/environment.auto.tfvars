@@ -42,3 +42,5 @@ rabbitmq = {
 
 replicas           = 2
 log_retention_days = 90
+
+rotation_image = "000000000002.dkr.ecr.eu-central-1.amazonaws.com/homing/rotate@sha256:0000000000000000000000000000000000000000000000000000000000000000" # a place holder as well
