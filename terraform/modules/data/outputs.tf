@@ -9,12 +9,12 @@ output "database_identifier" {
 }
 
 output "database_address" {
-  description = "The database's own host, for migrations."
+  description = "The database's own host, for the functions and migrations."
   value       = aws_db_instance.this.address
 }
 
 output "database_proxy_endpoint" {
-  description = "The proxy's host, for the functions."
+  description = "The proxy's host, for clients that hold no session."
   value       = aws_db_proxy.this.endpoint
 }
 
