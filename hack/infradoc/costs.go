@@ -33,7 +33,8 @@ func readPrices(path string) (*prices, error) {
 }
 
 // What is the same in each environment: secrets (four logins to Postgres and its owner's, two of Redis, two of
-// RabbitMQ, two of keys, two made by hand), vCPUs that a proxy is billed for (at least two), GiB of Prometheus and of logs.
+// RabbitMQ, two of keys, two made by hand), vCPUs that a proxy is billed for (at least two), GiB of Prometheus and of
+// logs.
 const (
 	secrets       = 13
 	proxyVCPUs    = 2
@@ -138,7 +139,8 @@ func renderCosts(environments []*environment, p *prices) ([]byte, error) {
 An estimate, a month (%g hours) in %s of %s, with the prices assumed on %s in
 [terraform/prices.yaml](../terraform/prices.yaml): list prices, on demand, without tax. **Nobody has asked AWS for
 them**; check them before deciding anything by this. What grows with use is not in it: traffic (NAT, between zones,
-endpoints), requests of the load balancer and the firewall, logs beyond %d GiB, snapshots beyond the first, people on the VPN.
+endpoints), requests of the load balancer and the firewall, logs beyond %d GiB, snapshots beyond the first, people
+on the VPN.
 
 | environment | as it starts | every group at its least | every group at its most |
 |---|---|---|---|
