@@ -1,5 +1,5 @@
-# What stands above the environments: their accounts, what none of them may do, where their states are, how the pipeline gets
-# into them, what watches them, and the repository. Applied by people, seldom; see the README.
+# What stands above the environments: their accounts, what none of them may do, where their states are, how the pipeline
+# gets into them, what watches them, and the repository. Applied by people, seldom; see the README.
 
 data "aws_caller_identity" "this" {}
 

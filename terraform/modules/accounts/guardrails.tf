@@ -1,6 +1,6 @@
-# Guard rails bind everybody in an account, its administrators too. A policy has at most 5,120 characters, and a unit at most
-# five of them, so they are grouped by what they protect. The role by which the organization manages its accounts is left
-# free where it must be able to set up what nobody else may change.
+# Guard rails bind everybody in an account, its administrators too. A policy has at most 5,120 characters, and a unit at
+# most five of them, so they are grouped by what they protect. The role by which the organization manages its accounts
+# is left free where it must be able to set up what nobody else may change.
 
 locals {
   organization_role = "arn:aws:iam::*:role/OrganizationAccountAccessRole"

@@ -1,5 +1,5 @@
-# The images of one environment, in its own account. A tag names one image for ever; only the pipeline pushes and signs, only
-# nodes pull, and everything is scanned when it comes and as long as it stays.
+# The images of one environment, in its own account. A tag names one image for ever; only the pipeline pushes and signs,
+# only nodes pull, and everything is scanned when it comes and as long as it stays.
 
 data "aws_caller_identity" "this" {}
 

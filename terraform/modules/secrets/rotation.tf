@@ -1,5 +1,5 @@
-# The function that rotates: cmd/homing-rotate. It lets two logins of each function take turns, so that what runs goes on with
-# the old one until it starts anew.
+# The function that rotates: cmd/homing-rotate. It lets two logins of each function take turns, so that what runs goes
+# on with the old one until it starts anew.
 
 resource "aws_security_group" "rotate" {
   name        = "${var.name}-rotate"

@@ -1,5 +1,5 @@
-# Where Terraform keeps what it knows of one account. The lock is a file beside the state (`use_lockfile`), which S3 writes
-# only where there is none: a table for locks is no longer needed.
+# Where Terraform keeps what it knows of one account. The lock is a file beside the state (`use_lockfile`), which S3
+# writes only where there is none: a table for locks is no longer needed.
 
 locals {
   bucket = "${var.name}-tfstate-${var.account_id}"
