@@ -94,7 +94,7 @@ module "posture" {
 
 # Bills are read by these.
 resource "aws_ce_cost_allocation_tag" "this" {
-  for_each = toset(["Environment", "Project"])
+  for_each = toset(["environment", "project"])
   tag_key  = each.key
   status   = "Active"
 }

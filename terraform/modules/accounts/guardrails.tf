@@ -209,15 +209,16 @@ resource "aws_organizations_policy" "tags" {
   type        = "TAG_POLICY"
   content = jsonencode({
     tags = {
-      Environment = {
-        tag_key   = { "@@assign" = "Environment" }
+      environment = {
+        tag_key   = { "@@assign" = "environment" }
         tag_value = { "@@assign" = var.environments }
         enforced_for = {
           "@@assign" = ["ec2:instance", "ec2:volume", "rds:db", "s3:bucket", "secretsmanager:*", "elasticloadbalancing:*"]
         }
       }
-      Project   = { tag_key = { "@@assign" = "Project" }, tag_value = { "@@assign" = ["homing"] } }
-      ManagedBy = { tag_key = { "@@assign" = "ManagedBy" }, tag_value = { "@@assign" = ["terraform", "kubernetes"] } }
+      project    = { tag_key = { "@@assign" = "project" }, tag_value = { "@@assign" = ["homing"] } }
+      managed-by = { tag_key = { "@@assign" = "managed-by" }, tag_value = { "@@assign" = ["terraform", "kubernetes"] } }
+      owner      = { tag_key = { "@@assign" = "owner" } }
     }
   })
 }

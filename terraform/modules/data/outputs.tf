@@ -18,6 +18,16 @@ output "database_proxy_endpoint" {
   value       = aws_db_proxy.this.endpoint
 }
 
+output "database_proxy_role_arn" {
+  description = "The proxy's role, which reads the passwords of its users."
+  value       = aws_iam_role.proxy.arn
+}
+
+output "database_proxy_security_group_id" {
+  description = "Security group of the proxy."
+  value       = aws_security_group.proxy.id
+}
+
 output "database_security_group_id" {
   description = "Security group of Postgres."
   value       = aws_security_group.postgres.id

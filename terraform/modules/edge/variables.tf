@@ -26,6 +26,12 @@ variable "cluster_name" {
   type        = string
 }
 
+variable "namespace" {
+  description = "The namespace of the functions."
+  type        = string
+  default     = "homing"
+}
+
 variable "oidc_provider_arn" {
   description = "The cluster's OIDC provider, by which the controller's service account becomes a role."
   type        = string

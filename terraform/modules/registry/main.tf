@@ -85,6 +85,20 @@ data "aws_iam_policy_document" "repository" {
       values   = ["false"]
     }
   }
+  # What rotates passwords is an image too, and Lambda's service fetches it.
+  statement {
+    sid     = "LambdaPulls"
+    actions = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.this.account_id]
+    }
+  }
   statement {
     sid    = "OnlyThePipelinePushes"
     effect = "Deny"

@@ -9,7 +9,7 @@ resource "aws_security_group" "rotate" {
 
 resource "aws_vpc_security_group_egress_rule" "database" {
   security_group_id            = aws_security_group.rotate.id
-  description                  = "To the database, to change logins"
+  description                  = "To the database's proxy, to change logins"
   ip_protocol                  = "tcp"
   from_port                    = var.database.port
   to_port                      = var.database.port
@@ -57,6 +57,11 @@ data "aws_iam_policy_document" "rotate" {
       "secretsmanager:UpdateSecretVersionStage",
     ]
     resources = [for s in aws_secretsmanager_secret.database : s.arn]
+  }
+  statement {
+    sid       = "TellTheProxy"
+    actions   = ["secretsmanager:PutSecretValue"]
+    resources = [for s in aws_secretsmanager_secret.login : s.arn]
   }
   statement {
     sid       = "AdministerTheDatabase"
@@ -113,7 +118,7 @@ resource "aws_lambda_function" "rotate" {
   reserved_concurrent_executions = 4 # Each secret by itself.
 
   environment {
-    variables = { ADMIN_SECRET_ID = var.database.admin_secret_arn }
+    variables = { ADMIN_SECRET_ID = var.database.admin_secret_arn, PGSSLMODE = "require" }
   }
   vpc_config {
     subnet_ids         = var.rotation.subnet_ids
