@@ -95,6 +95,11 @@ verify: lint ## All that should be run before a release; takes long
 	$(MAKE) bench-micro BENCHTIME=1x
 	$(MAKE) bench LOAD=-quick
 
+.PHONY: verify-infra
+verify-infra: ## Check the infrastructure code (terraform/): takes some minutes
+	hack/verify-terraform.sh
+	hack/verify-posture.sh
+
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests
 	hack/services.sh up

@@ -28,9 +28,6 @@ type Login struct {
 	Port     int    `json:"port"`
 	Database string `json:"dbname"`
 	URL      string `json:"url"` // DATABASE_URL, made of the others
-	// Logins, with a or b behind it, is the secret by which a proxy of the database knows each login. Empty: there is
-	// none.
-	Logins string `json:"logins,omitempty"`
 }
 
 // turns are the endings of the two logins.
@@ -75,8 +72,6 @@ type Secrets interface {
 	Put(ctx context.Context, secret, token string, l Login) error
 	// Promote makes the version that token names the current one. Doing it again changes nothing.
 	Promote(ctx context.Context, secret, token string) error
-	// Share tells the database's proxy of a login, in the secret of that name. Doing it again changes nothing.
-	Share(ctx context.Context, secret, token string, l Login) error
 	// Admin returns the user and the password of who may make logins.
 	Admin(ctx context.Context) (username, password string, err error)
 }
@@ -133,7 +128,7 @@ func (r *Rotator) create(ctx context.Context, request Request) error {
 	return r.secrets.Put(ctx, request.Secret, request.Token, next)
 }
 
-// set makes Postgres know the pending login, and then its proxy.
+// set makes Postgres know the pending login.
 func (r *Rotator) set(ctx context.Context, request Request) error {
 	pending, err := r.pending(ctx, request)
 	if err != nil {
@@ -143,14 +138,7 @@ func (r *Rotator) set(ctx context.Context, request Request) error {
 	if err != nil {
 		return err
 	}
-	if err := grant(ctx, pending.as(username, password), pending); err != nil {
-		return err
-	}
-	if pending.Logins == "" {
-		return nil
-	}
-	turn := strings.TrimPrefix(pending.Username, pending.Role+"_")
-	return r.secrets.Share(ctx, pending.Logins+turn, request.Token, pending)
+	return grant(ctx, pending.as(username, password), pending)
 }
 
 // test uses the pending login as the function will.

@@ -22,7 +22,6 @@ type secrets struct {
 	current         string
 	admin, password string
 	puts            int
-	shared          map[string]rotation.Login
 }
 
 func (s *secrets) Current(context.Context, string) (rotation.Login, error) {
@@ -45,11 +44,6 @@ func (s *secrets) Put(_ context.Context, _, token string, l rotation.Login) erro
 
 func (s *secrets) Promote(_ context.Context, _, token string) error {
 	s.current = token
-	return nil
-}
-
-func (s *secrets) Share(_ context.Context, secret, _ string, l rotation.Login) error {
-	s.shared[secret] = l
 	return nil
 }
 
@@ -77,11 +71,9 @@ func fixture(t *testing.T) (*secrets, *pgx.Conn) {
 	require.NoError(t, err)
 	password, _ := u.User.Password()
 	return &secrets{
-		shared: map[string]rotation.Login{},
-		admin:  u.User.Username(), password: password, current: "bootstrap",
+		admin: u.User.Username(), password: password, current: "bootstrap",
 		versions: map[string]rotation.Login{"bootstrap": {
 			Role: role, Username: role + "_a", Password: "none", Host: u.Hostname(), Port: port, Database: u.Path[1:],
-			Logins: "homing/test/login-",
 		}},
 	}, conn
 }
@@ -124,8 +116,6 @@ func TestLoginsTakeTurns(t *testing.T) {
 	require.Equal(t, role+"_a", second.Username)
 	require.True(t, opens(t, second))
 	require.True(t, opens(t, first), "who runs with the login before must go on")
-	require.Equal(t, map[string]rotation.Login{"homing/test/login-b": first, "homing/test/login-a": second}, s.shared,
-		"the proxy must know both")
 
 	third := rotate(t, s, "three", 1)
 	require.Equal(t, first.Username, third.Username)

@@ -29,16 +29,16 @@ type hclBlock struct {
 
 func (b hclBlock) String() string { return b.dir + ": " + strings.Join(b.labels, ".") }
 
-// resources returns the resources of a type, of all directories.
-func resources(t *testing.T, typ string) []hclBlock {
+// terraformResources returns the resources of a type, of all directories.
+func terraformResources(t *testing.T, typ string) []hclBlock {
 	t.Helper()
-	return slices.DeleteFunc(blocks(t, "."), func(b hclBlock) bool {
+	return slices.DeleteFunc(terraformBlocks(t, "."), func(b hclBlock) bool {
 		return b.kind != "resource" || b.labels[0] != typ
 	})
 }
 
-// blocks returns the blocks of all files below a directory of terraform/.
-func blocks(t *testing.T, below string) []hclBlock {
+// terraformBlocks returns the blocks of all files below a directory of terraform/.
+func terraformBlocks(t *testing.T, below string) []hclBlock {
 	t.Helper()
 	var found []hclBlock
 	root := filepath.Join(terraformDir, below)
@@ -72,7 +72,7 @@ func blocks(t *testing.T, below string) []hclBlock {
 // variableDefault returns what a variable is when nobody sets it.
 func variableDefault(t *testing.T, dir, name string) cty.Value {
 	t.Helper()
-	for _, b := range blocks(t, dir) {
+	for _, b := range terraformBlocks(t, dir) {
 		if b.kind == "variable" && b.labels[0] == name {
 			value, diagnostics := b.body.Attributes["default"].Expr.Value(nil)
 			require.False(t, diagnostics.HasErrors(), "%s of %s: %s", name, dir, diagnostics)
@@ -147,14 +147,14 @@ var inState = map[string]string{
 // TestSecretsStayOutOfState: what is secret is ephemeral, and written by write-only arguments.
 func TestSecretsStayOutOfState(t *testing.T) {
 	t.Parallel()
-	versions := resources(t, "aws_secretsmanager_secret_version")
+	versions := terraformResources(t, "aws_secretsmanager_secret_version")
 	require.NotEmpty(t, versions)
 	for _, b := range versions {
 		require.Nil(t, b.body.Attributes["secret_string"], b)
 		require.NotNil(t, b.body.Attributes["secret_string_wo"], b)
 	}
 	for _, typ := range []string{"random_password", "tls_private_key", "kubernetes_secret_v1", "aws_iam_access_key"} {
-		for _, b := range resources(t, typ) {
+		for _, b := range terraformResources(t, typ) {
 			require.Contains(t, inState, b.String())
 		}
 	}
@@ -164,7 +164,7 @@ func TestSecretsStayOutOfState(t *testing.T) {
 // cleaned away in time, and Terraform would then make another: so one label stays, and where the others go is ignored.
 func TestSecretsAreWrittenOnce(t *testing.T) {
 	t.Parallel()
-	for _, b := range resources(t, "aws_secretsmanager_secret_version") {
+	for _, b := range terraformResources(t, "aws_secretsmanager_secret_version") {
 		if b.dir != "modules/secrets" {
 			continue
 		}
@@ -208,7 +208,7 @@ func TestStatesAreApart(t *testing.T) {
 	}
 	for dir, name := range roots {
 		backend := map[string]cty.Value{}
-		for _, b := range blocks(t, dir) {
+		for _, b := range terraformBlocks(t, dir) {
 			for _, inner := range b.body.Blocks {
 				if b.kind != "terraform" || inner.Type != "backend" {
 					continue

@@ -90,21 +90,6 @@ func (s *Secrets) Put(ctx context.Context, secret, token string, l rotation.Logi
 	return nil
 }
 
-// Share implements rotation.Secrets.
-func (s *Secrets) Share(ctx context.Context, secret, token string, l rotation.Login) error {
-	value, err := json.Marshal(map[string]string{"username": l.Username, "password": l.Password})
-	if err != nil {
-		return fmt.Errorf("secretsmanager: encode: %w", err)
-	}
-	_, err = s.client.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
-		SecretId: &secret, ClientRequestToken: &token, SecretString: aws.String(string(value)),
-	})
-	if err != nil {
-		return fmt.Errorf("secretsmanager: share: %w", err)
-	}
-	return nil
-}
-
 // Promote implements rotation.Secrets.
 func (s *Secrets) Promote(ctx context.Context, secret, token string) error {
 	output, err := s.client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &secret})

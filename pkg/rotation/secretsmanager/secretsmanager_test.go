@@ -145,15 +145,6 @@ func TestVersions(t *testing.T) {
 	require.Equal(t, []string{"AWSPREVIOUS"}, service.labels["v0"])
 }
 
-func TestShare(t *testing.T) {
-	t.Parallel()
-	secrets, service := start(t, login)
-	l := rotation.Login{Role: "homing_ingest", Username: "homing_ingest_b", Password: "new", Host: "db"}
-	require.NoError(t, secrets.Share(t.Context(), "homing/dev/ingest/login-b", "v1", l))
-	require.JSONEq(t, `{"username":"homing_ingest_b","password":"new"}`, service.values["v1"])
-	require.Empty(t, service.labels["v1"], "without labels, the service makes it the current one")
-}
-
 func TestAdmin(t *testing.T) {
 	t.Parallel()
 	secrets, _ := start(t, `{"username":"master","password":"of the house"}`)

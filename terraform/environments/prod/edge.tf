@@ -42,5 +42,5 @@ module "edge" {
     nodeSelector = { "homing.io/group" = "system" }
     tolerations  = [{ key = "CriticalAddonsOnly", operator = "Exists" }]
   }
-  depends_on = [module.platform] # its objects are of kinds that cert-manager and Knative define
+  ready = module.platform.ready
 }

@@ -9,12 +9,12 @@ output "delivery_addresses" {
 }
 
 output "database_address" {
-  description = "Postgres itself, for migrations."
+  description = "Postgres itself, for the functions and migrations."
   value       = module.data.database_address
 }
 
 output "database_proxy_endpoint" {
-  description = "Postgres' proxy."
+  description = "Its proxy, for clients that hold no session."
   value       = module.data.database_proxy_endpoint
 }
 

@@ -1,5 +1,5 @@
 variable "rotation_image" {
-  description = "What rotates logins to Postgres (cmd/homing-rotate), by digest, in this environment's registry."
+  description = "The image of homing-rotate, by digest, in this account's registry."
   type        = string
 }
 
@@ -9,9 +9,8 @@ module "secrets" {
   prefix           = local.prefix
   reader_role_arns = module.cluster.secrets_role_arns
   database = {
-    host              = module.data.database_proxy_endpoint
-    security_group_id = module.data.database_proxy_security_group_id
-    proxy_role_arn    = module.data.database_proxy_role_arn
+    host              = module.data.database_address
+    security_group_id = module.data.database_security_group_id
     admin_secret_arn  = module.data.owner_secret_arn
     admin_kms_key_arn = module.data.kms_key_arn
   }

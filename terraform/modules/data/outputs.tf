@@ -9,23 +9,13 @@ output "database_identifier" {
 }
 
 output "database_address" {
-  description = "The database's own host, for migrations."
+  description = "The database's own host, for the functions and migrations."
   value       = aws_db_instance.this.address
 }
 
 output "database_proxy_endpoint" {
-  description = "The proxy's host, for the functions."
+  description = "The proxy's host, for clients that hold no session."
   value       = aws_db_proxy.this.endpoint
-}
-
-output "database_proxy_role_arn" {
-  description = "The proxy's role, which reads the passwords of its users."
-  value       = aws_iam_role.proxy.arn
-}
-
-output "database_proxy_security_group_id" {
-  description = "Security group of the proxy."
-  value       = aws_security_group.proxy.id
 }
 
 output "database_security_group_id" {

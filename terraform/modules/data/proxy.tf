@@ -1,5 +1,5 @@
-# The proxy keeps connections over a failover, and bounds what many small processes may open. Functions connect through
-# it; migrations connect to the database itself, for they hold locks of the session.
+# The proxy keeps clients' connections over a failover, and bounds what many small processes may open. It is for clients
+# that hold no session; the README says why the functions and migrations connect to the database itself.
 
 data "aws_iam_policy_document" "assume_proxy" {
   statement {

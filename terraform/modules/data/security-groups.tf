@@ -38,8 +38,8 @@ locals {
       redis_from_pods     = { to = aws_security_group.redis.id, from = var.client_security_group_id, port = 6379 }
     },
     local.amazon_mq == 0 ? {} : {
-      amqps_from_pods      = { to = aws_security_group.amazon_mq[0].id, from = var.client_security_group_id, port = 5671 }
-      management_from_pods = { to = aws_security_group.amazon_mq[0].id, from = var.client_security_group_id, port = 443 }
+      amazon_mq_from_pods         = { to = aws_security_group.amazon_mq[0].id, from = var.client_security_group_id, port = 5671 }
+      amazon_mq_console_from_pods = { to = aws_security_group.amazon_mq[0].id, from = var.client_security_group_id, port = 443 }
     },
   )
 }

@@ -144,5 +144,5 @@ resource "helm_release" "objects" {
   chart     = "${path.module}/../../charts/objects"
   values    = [yamlencode({ objects = local.objects })]
 
-  depends_on = [helm_release.controller]
+  depends_on = [helm_release.controller, var.ready]
 }

@@ -26,6 +26,12 @@ variable "cluster_name" {
   type        = string
 }
 
+variable "ready" {
+  description = "Known once cert-manager and Knative are there, whose kinds of objects this makes."
+  type        = list(string)
+  default     = []
+}
+
 variable "namespace" {
   description = "The namespace of the functions."
   type        = string

@@ -5,10 +5,6 @@ locals {
   functions = toset(["ingest", "deliver", "retry", "manage"])
   # Those that seal and open endpoints' secrets.
   sealing = toset(["deliver", "manage"])
-  # Two logins of each function take turns.
-  logins = { for pair in setproduct(local.functions, ["a", "b"]) : "homing_${pair[0]}_${pair[1]}" => {
-    function = pair[0], turn = pair[1]
-  } }
 }
 
 data "aws_caller_identity" "this" {}
@@ -82,7 +78,6 @@ resource "aws_secretsmanager_secret_version" "database" {
   secret_id = aws_secretsmanager_secret.database[each.key].id
   secret_string_wo = jsonencode({
     role     = "homing_${each.key}"
-    logins   = "${var.prefix}/${each.key}/login-"
     username = "homing_${each.key}_a"
     password = ephemeral.random_password.database[each.key].result
     host     = var.database.host
@@ -107,58 +102,6 @@ resource "aws_secretsmanager_secret_rotation" "database" {
     automatically_after_days = var.rotation.days
   }
   depends_on = [aws_secretsmanager_secret_version.database, aws_lambda_permission.rotate]
-}
-
-# --- What the proxy knows them by: each login by itself, so that it lets in the one before as well as the present one
-
-resource "aws_secretsmanager_secret" "login" {
-  for_each                = local.logins
-  name                    = "${var.prefix}/${each.value.function}/login-${each.value.turn}"
-  description             = "Login ${each.key}, for the database's proxy"
-  kms_key_id              = aws_kms_key.this.arn
-  recovery_window_in_days = 30
-}
-
-# Opens nothing either, until the login's first turn: a proxy wants something to be there.
-resource "aws_secretsmanager_secret_version" "login" {
-  for_each  = local.logins
-  secret_id = aws_secretsmanager_secret.login[each.key].id
-  secret_string_wo = jsonencode({
-    username = each.key
-    password = ephemeral.random_password.database[each.value.function].result
-  })
-  secret_string_wo_version = 1
-  version_stages           = ["AWSCURRENT", "bootstrap"]
-
-  lifecycle {
-    prevent_destroy = true
-    ignore_changes  = [version_stages]
-  }
-}
-
-data "aws_iam_policy_document" "login" {
-  statement {
-    sid       = "OnlyTheProxy"
-    effect    = "Deny"
-    actions   = ["secretsmanager:GetSecretValue"]
-    resources = ["*"]
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-    condition {
-      test     = "ArnNotEquals"
-      variable = "aws:PrincipalArn"
-      values   = [var.database.proxy_role_arn]
-    }
-  }
-}
-
-resource "aws_secretsmanager_secret_policy" "login" {
-  for_each            = local.logins
-  secret_arn          = aws_secretsmanager_secret.login[each.key].arn
-  policy              = data.aws_iam_policy_document.login.json
-  block_public_policy = true
 }
 
 # --- The keys that endpoints' secrets are sealed with

@@ -9,7 +9,7 @@ resource "aws_security_group" "rotate" {
 
 resource "aws_vpc_security_group_egress_rule" "database" {
   security_group_id            = aws_security_group.rotate.id
-  description                  = "To the database's proxy, to change logins"
+  description                  = "To the database, to change logins"
   ip_protocol                  = "tcp"
   from_port                    = var.database.port
   to_port                      = var.database.port
@@ -57,11 +57,6 @@ data "aws_iam_policy_document" "rotate" {
       "secretsmanager:UpdateSecretVersionStage",
     ]
     resources = [for s in aws_secretsmanager_secret.database : s.arn]
-  }
-  statement {
-    sid       = "TellTheProxy"
-    actions   = ["secretsmanager:PutSecretValue"]
-    resources = [for s in aws_secretsmanager_secret.login : s.arn]
   }
   statement {
     sid       = "AdministerTheDatabase"

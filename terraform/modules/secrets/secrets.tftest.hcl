@@ -35,8 +35,7 @@ variables {
   }
   database = {
     host              = "db.example.com"
-    security_group_id = "sg-proxy"
-    proxy_role_arn    = "arn:aws:iam::111122223333:role/homing-dev-postgres-proxy"
+    security_group_id = "sg-database"
     admin_secret_arn  = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds"
     admin_kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/rds"
   }
@@ -52,10 +51,10 @@ run "names" {
   assert {
     condition = output.names == tolist([
       "homing/dev/alerting/chat", "homing/dev/alerting/page",
-      "homing/dev/deliver/database", "homing/dev/deliver/encryption-keys", "homing/dev/deliver/login-a", "homing/dev/deliver/login-b",
-      "homing/dev/ingest/database", "homing/dev/ingest/login-a", "homing/dev/ingest/login-b",
-      "homing/dev/manage/database", "homing/dev/manage/encryption-keys", "homing/dev/manage/login-a", "homing/dev/manage/login-b",
-      "homing/dev/retry/database", "homing/dev/retry/login-a", "homing/dev/retry/login-b",
+      "homing/dev/deliver/database", "homing/dev/deliver/encryption-keys",
+      "homing/dev/ingest/database",
+      "homing/dev/manage/database", "homing/dev/manage/encryption-keys",
+      "homing/dev/retry/database",
     ])
     error_message = "The secrets: ${join(", ", output.names)}"
   }
@@ -68,7 +67,7 @@ run "nothing_secret_is_kept" {
   assert {
     condition = alltrue([
       for v in concat(
-        values(aws_secretsmanager_secret_version.database), values(aws_secretsmanager_secret_version.login),
+        values(aws_secretsmanager_secret_version.database),
         values(aws_secretsmanager_secret_version.encryption),
       ) :
       v.secret_string == null && v.secret_string_wo == null && v.secret_string_wo_version == 1 && contains(v.version_stages, "bootstrap")
@@ -114,13 +113,6 @@ run "who_reads" {
       ])
     ])
     error_message = "A function's secrets are read by its own role, and by what rotates them."
-  }
-  assert {
-    condition = alltrue([
-      for s in data.aws_iam_policy_document.login.statement :
-      s.effect == "Deny" && one([for c in s.condition : one(c.values) if c.test == "ArnNotEquals"]) == var.database.proxy_role_arn
-    ])
-    error_message = "The proxy's secrets are read by the proxy."
   }
   assert {
     condition     = alltrue([for p in concat(values(aws_secretsmanager_secret_policy.database), values(aws_secretsmanager_secret_policy.encryption)) : p.block_public_policy])

@@ -27,15 +27,14 @@ variable "reader_role_arns" {
 
 variable "database" {
   description = <<-E
-    The Postgres, as functions reach it, by its proxy: host, port, database, the proxy's security group and role; and the ARN
-    of the secret of the database's owner, which RDS makes and rotates itself, with the key that it is encrypted with.
+    The Postgres: its host, port, database, security group, and the ARN of the secret of its owner, which RDS makes and
+    rotates itself, with the key that it is encrypted with.
   E
   type = object({
     host              = string
     port              = optional(number, 5432)
     name              = optional(string, "homing")
     security_group_id = string
-    proxy_role_arn    = string
     admin_secret_arn  = string
     admin_kms_key_arn = string
   })
