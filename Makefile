@@ -162,6 +162,7 @@ verify-images: ## Build the images twice into a registry of their own, and look 
 .PHONY: verify-infra
 verify-infra: ## Check the infrastructure code (terraform/): takes some minutes
 	hack/verify-terraform.sh
+	hack/verify-posture.sh
 
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests

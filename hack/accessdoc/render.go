@@ -12,9 +12,9 @@ const head = `<!-- Written by hack/accessdoc from terraform/; do not edit. -->
 
 # Who may reach and do what
 
-Every security group, role and policy statement of ` + "`terraform/`" + `, as the code has it. What is written as a variable is
-set where the module is used. The database's own roles are in the migrations ([guarantees](../guarantees.md) says what they
-hold); what people may do by single sign-on is in ` + "`terraform/modules/accounts/people.tf`" + `.
+Every security group, role and policy statement of ` + "`terraform/`" + `, as the code has it. What is written as a
+variable is set where the module is used. The database's own roles are in the migrations; what people may do by single
+sign-on is in ` + "`terraform/modules/accounts/people.tf`" + `.
 `
 
 // page is the document while it is written, and what has been found that it cannot show.

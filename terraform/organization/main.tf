@@ -1,5 +1,5 @@
-# What stands above the environments: their accounts, what none of them may do, where their states are, how the pipeline gets
-# into them, what watches them, and the repository. Applied by people, seldom; see the README.
+# What stands above the environments: their accounts, what none of them may do, where their states are, how the pipeline
+# gets into them, what watches them, and the repository. Applied by people, seldom; see the README.
 
 data "aws_caller_identity" "this" {}
 
@@ -94,7 +94,7 @@ module "posture" {
 
 # Bills are read by these.
 resource "aws_ce_cost_allocation_tag" "this" {
-  for_each = toset(["Environment", "Project"])
+  for_each = toset(["environment", "project"])
   tag_key  = each.key
   status   = "Active"
 }

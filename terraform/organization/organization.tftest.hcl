@@ -41,8 +41,8 @@ run "an_account_and_a_state_for_each_environment" {
   }
   assert {
     condition = toset([for name, s in output.state : s.bucket]) == toset([
-      "homing-organization-tfstate-111122223333", "homing-dev-tfstate-444455556666", "homing-staging-tfstate-444455556666",
-      "homing-prod-tfstate-444455556666",
+      "homing-organization-terraform-state", "homing-dev-terraform-state", "homing-staging-terraform-state",
+      "homing-prod-terraform-state",
     ])
     error_message = "Each has a state of its own."
   }

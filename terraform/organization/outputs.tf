@@ -4,7 +4,7 @@ output "account_ids" {
 }
 
 output "state" {
-  description = "Where each state is: bucket and key, for backend.hcl."
+  description = "Where each state is: bucket and key, as the backends have them."
   value = {
     organization = { bucket = module.state_organization.bucket, kms_key_id = module.state_organization.kms_key_arn }
     dev          = { bucket = module.state_dev.bucket, kms_key_id = module.state_dev.kms_key_arn }

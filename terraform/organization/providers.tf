@@ -2,7 +2,7 @@
 
 locals {
   role = { for name, id in module.accounts.account_ids : name => "arn:aws:iam::${id}:role/OrganizationAccountAccessRole" }
-  tags = { Project = "homing", ManagedBy = "terraform", Environment = "shared" }
+  tags = { project = "homing", managed-by = "terraform", owner = "homing", environment = "shared" }
 }
 
 provider "aws" {
@@ -30,7 +30,7 @@ provider "aws" {
     role_arn = local.role["homing-dev"]
   }
   default_tags {
-    tags = merge(local.tags, { Environment = "dev" })
+    tags = merge(local.tags, { environment = "dev" })
   }
 }
 
@@ -41,7 +41,7 @@ provider "aws" {
     role_arn = local.role["homing-staging"]
   }
   default_tags {
-    tags = merge(local.tags, { Environment = "staging" })
+    tags = merge(local.tags, { environment = "staging" })
   }
 }
 
@@ -52,7 +52,7 @@ provider "aws" {
     role_arn = local.role["homing-prod"]
   }
   default_tags {
-    tags = merge(local.tags, { Environment = "prod" })
+    tags = merge(local.tags, { environment = "prod" })
   }
 }
 

@@ -1,10 +1,13 @@
 terraform {
   required_version = ">= 1.11.0, < 2.0.0"
 
-  # The bucket, region and key come with `terraform init -backend-config=backend.hcl` (see the README).
+  # Made by this configuration itself: see the README for the first time.
   backend "s3" {
-    key          = "organization/terraform.tfstate"
+    bucket       = "homing-organization-terraform-state"
+    key          = "organization.tfstate"
+    region       = "eu-central-1"
     encrypt      = true
+    kms_key_id   = "alias/homing-organization-terraform-state"
     use_lockfile = true
   }
 

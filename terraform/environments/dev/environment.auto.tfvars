@@ -43,4 +43,10 @@ rabbitmq = {
 replicas           = 1
 log_retention_days = 30
 
-rotation_image = "000000000001.dkr.ecr.eu-central-1.amazonaws.com/homing/rotate@sha256:0000000000000000000000000000000000000000000000000000000000000000" # a place holder as well
+rotation_image = "000000000001.dkr.ecr.eu-central-1.amazonaws.com/homing/homing-rotate@sha256:0000000000000000000000000000000000000000000000000000000000000000" # a place holder as well
+
+# Who is told, what it may cost, and how much may come in.
+alarm_emails = ["aws-dev@homing.example"]
+monthly_usd  = 700
+
+events_per_5_minutes = 30000

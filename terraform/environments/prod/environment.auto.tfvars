@@ -42,4 +42,10 @@ rabbitmq = {
 replicas           = 2
 log_retention_days = 365
 
-rotation_image = "000000000003.dkr.ecr.eu-central-1.amazonaws.com/homing/rotate@sha256:0000000000000000000000000000000000000000000000000000000000000000" # a place holder as well
+rotation_image = "000000000003.dkr.ecr.eu-central-1.amazonaws.com/homing/homing-rotate@sha256:0000000000000000000000000000000000000000000000000000000000000000" # a place holder as well
+
+# Who is told, what it may cost, and how much may come in.
+alarm_emails = ["aws-prod@homing.example"]
+monthly_usd  = 2500
+
+events_per_5_minutes = 300000

@@ -43,4 +43,10 @@ rabbitmq = {
 replicas           = 2
 log_retention_days = 90
 
-rotation_image = "000000000002.dkr.ecr.eu-central-1.amazonaws.com/homing/rotate@sha256:0000000000000000000000000000000000000000000000000000000000000000" # a place holder as well
+rotation_image = "000000000002.dkr.ecr.eu-central-1.amazonaws.com/homing/homing-rotate@sha256:0000000000000000000000000000000000000000000000000000000000000000" # a place holder as well
+
+# Who is told, what it may cost, and how much may come in.
+alarm_emails = ["aws-staging@homing.example"]
+monthly_usd  = 1100
+
+events_per_5_minutes = 30000

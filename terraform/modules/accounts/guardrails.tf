@@ -1,6 +1,6 @@
-# Guard rails bind everybody in an account, its administrators too. A policy has at most 5,120 characters, and a unit at most
-# five of them, so they are grouped by what they protect. The role by which the organization manages its accounts is left
-# free where it must be able to set up what nobody else may change.
+# Guard rails bind everybody in an account, its administrators too. A policy has at most 5,120 characters, and a unit at
+# most five of them, so they are grouped by what they protect. The role by which the organization manages its accounts
+# is left free where it must be able to set up what nobody else may change.
 
 locals {
   organization_role = "arn:aws:iam::*:role/OrganizationAccountAccessRole"
@@ -209,15 +209,16 @@ resource "aws_organizations_policy" "tags" {
   type        = "TAG_POLICY"
   content = jsonencode({
     tags = {
-      Environment = {
-        tag_key   = { "@@assign" = "Environment" }
+      environment = {
+        tag_key   = { "@@assign" = "environment" }
         tag_value = { "@@assign" = var.environments }
         enforced_for = {
           "@@assign" = ["ec2:instance", "ec2:volume", "rds:db", "s3:bucket", "secretsmanager:*", "elasticloadbalancing:*"]
         }
       }
-      Project   = { tag_key = { "@@assign" = "Project" }, tag_value = { "@@assign" = ["homing"] } }
-      ManagedBy = { tag_key = { "@@assign" = "ManagedBy" }, tag_value = { "@@assign" = ["terraform", "kubernetes"] } }
+      project    = { tag_key = { "@@assign" = "project" }, tag_value = { "@@assign" = ["homing"] } }
+      managed-by = { tag_key = { "@@assign" = "managed-by" }, tag_value = { "@@assign" = ["terraform", "kubernetes"] } }
+      owner      = { tag_key = { "@@assign" = "owner" } }
     }
   })
 }

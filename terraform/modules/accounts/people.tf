@@ -1,5 +1,6 @@
-# People come by single sign-on, with a role for as long as a task takes. Nobody is an administrator by day: what changes
-# production is the pipeline. Break-glass is for when the pipeline is what is broken; using it raises an alarm (module audit).
+# People come by single sign-on, with a role for as long as a task takes. Nobody is an administrator by day: what
+# changes production is the pipeline. Break-glass is for when the pipeline is what is broken; using it raises an alarm
+# (module audit).
 
 locals {
   permission_sets = {

@@ -28,7 +28,7 @@ variable "regions" {
 }
 
 variable "environments" {
-  description = "The values that the tag Environment may have."
+  description = "The values that the tag environment may have."
   type        = list(string)
   default     = ["dev", "staging", "prod", "shared"]
 }

@@ -41,14 +41,14 @@ run "rules" {
   assert {
     condition = length(setsubtract([
       "ENCRYPTED_VOLUMES", "RDS_STORAGE_ENCRYPTED", "S3_BUCKET_SSL_REQUESTS_ONLY", "EKS_ENDPOINT_NO_PUBLIC_ACCESS",
-      "ECR_PRIVATE_TAG_IMMUTABILITY_ENABLED", "ALB_WAF_ENABLED", "SECRETSMANAGER_ROTATION_ENABLED_CHECK", "REQUIRED_TAGS",
+      "ECR_PRIVATE_TAG_IMMUTABILITY_ENABLED", "ALB_WAF_ENABLED", "SECRETSMANAGER_SCHEDULED_ROTATION_SUCCESS_CHECK", "REQUIRED_TAGS",
       "VPC_FLOW_LOGS_ENABLED", "CLOUD_TRAIL_ENABLED", "RDS_MULTI_AZ_SUPPORT",
     ], [for r in aws_config_config_rule.this : r.source[0].source_identifier])) == 0
     error_message = "A rule is missing."
   }
   assert {
     condition = jsondecode(aws_config_config_rule.this["tagged"].input_parameters) == {
-      tag1Key = "Environment", tag2Key = "ManagedBy", tag3Key = "Project"
+      tag1Key = "environment", tag2Key = "managed-by", tag3Key = "owner", tag4Key = "project"
     }
     error_message = "Tags: ${aws_config_config_rule.this["tagged"].input_parameters}"
   }

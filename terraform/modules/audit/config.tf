@@ -20,7 +20,7 @@ locals {
     redis-backed-up         = { identifier = "ELASTICACHE_REDIS_CLUSTER_AUTOMATIC_BACKUP_CHECK" }
     s3-only-tls             = { identifier = "S3_BUCKET_SSL_REQUESTS_ONLY" }
     s3-private              = { identifier = "S3_BUCKET_PUBLIC_READ_PROHIBITED" }
-    secrets-rotate          = { identifier = "SECRETSMANAGER_ROTATION_ENABLED_CHECK" }
+    secrets-under-own-key   = { identifier = "SECRETSMANAGER_USING_CMK" }
     secrets-rotated-in-time = { identifier = "SECRETSMANAGER_SCHEDULED_ROTATION_SUCCESS_CHECK" }
     volumes-encrypted       = { identifier = "ENCRYPTED_VOLUMES" }
     vpc-flow-logs           = { identifier = "VPC_FLOW_LOGS_ENABLED" }

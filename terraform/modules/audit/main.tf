@@ -1,5 +1,6 @@
-# How one account is set up, held against rules, and who hears when it is not. What the organization watches (CloudTrail,
-# GuardDuty, Security Hub, Inspector) is in module posture, since an account must not be able to switch it off.
+# How one account is set up, held against rules, and who hears when it is not. What the organization watches
+# (CloudTrail, GuardDuty, Security Hub, Inspector) is in module posture, since an account must not be able to switch it
+# off.
 
 data "aws_caller_identity" "this" {}
 

@@ -19,7 +19,7 @@ variable "emails" {
 variable "required_tags" {
   description = "The tags that everything that can have tags must have."
   type        = list(string)
-  default     = ["Environment", "ManagedBy", "Project"]
+  default     = ["environment", "managed-by", "owner", "project"]
   validation {
     condition     = length(var.required_tags) >= 1 && length(var.required_tags) <= 6
     error_message = "From one to six: the rule takes no more."

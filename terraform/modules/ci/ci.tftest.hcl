@@ -15,7 +15,7 @@ variables {
   name              = "homing-prod"
   repository        = "homing-hooks/homing"
   environment       = "prod"
-  state_bucket      = "homing-prod-tfstate-111122223333"
+  state_bucket      = "homing-prod-terraform-state"
   state_kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/state"
 }
 
@@ -71,7 +71,7 @@ run "what_they_may_not" {
   assert {
     condition = toset(flatten([
       for s in data.aws_iam_policy_document.plan.statement : s.actions
-      if s.effect != "Deny" && !startswith(one(slice(tolist(s.resources), 0, 1)), "arn:aws:s3:::homing-prod-tfstate-111122223333/*.tflock")
+      if s.effect != "Deny" && !startswith(one(slice(tolist(s.resources), 0, 1)), "arn:aws:s3:::homing-prod-terraform-state/*.tflock")
     ])) == toset(["s3:GetObject", "s3:ListBucket", "kms:Decrypt", "kms:GenerateDataKey"])
     error_message = "Planning writes nothing but the lock."
   }

@@ -1,5 +1,6 @@
-# How the pipeline gets into one account: by OIDC, with no key to store. `plan` looks, for finding drift; `publish` pushes and
-# signs images; `deploy` changes things. The last two are for jobs of one GitHub environment, before which its approvals stand.
+# How the pipeline gets into one account: by OIDC, with no key to store. `plan` looks, for finding drift; `publish`
+# pushes and signs images; `deploy` changes things. The last two are for jobs of one GitHub environment, before which
+# its approvals stand.
 
 locals {
   issuer = "token.actions.githubusercontent.com"

@@ -81,13 +81,68 @@ resource "helm_release" "controller" {
   })]
 }
 
-# A chart of one file, because a plan with a custom resource needs the cluster to know its kind already.
-resource "helm_release" "binding" {
-  name      = "gateway-binding"
-  namespace = "kourier-system"
-  chart     = "${path.module}/charts/gateway-binding"
+locals {
+  # The Knative operator puts the gateway beside Knative Serving.
+  gateway = { namespace = "knative-serving", service = "kourier", certificate = "gateway-tls" }
 
-  values = [yamlencode({ targetGroupARN = aws_lb_target_group.gateway.arn })]
+  objects = concat(
+    [
+      {
+        apiVersion = "elbv2.k8s.aws/v1beta1"
+        kind       = "TargetGroupBinding"
+        metadata   = { name = "gateway", namespace = local.gateway.namespace }
+        # Without `networking`, the controller leaves security groups alone: their rules are Terraform's.
+        spec = {
+          targetGroupARN = aws_lb_target_group.gateway.arn
+          targetType     = "ip"
+          serviceRef     = { name = local.gateway.service, port = 443 }
+        }
+      },
+      # What the gateway shows the load balancer. A load balancer does not ask who signed it, so it signs itself; it is
+      # what net-kourier-controller is told to serve (CERTS_SECRET_NAME in module platform).
+      {
+        apiVersion = "cert-manager.io/v1"
+        kind       = "Issuer"
+        metadata   = { name = "gateway", namespace = local.gateway.namespace }
+        spec       = { selfSigned = {} }
+      },
+      {
+        apiVersion = "cert-manager.io/v1"
+        kind       = "Certificate"
+        metadata   = { name = "gateway", namespace = local.gateway.namespace }
+        spec = {
+          secretName  = local.gateway.certificate
+          dnsNames    = local.hosts
+          duration    = "2160h"
+          renewBefore = "720h"
+          privateKey  = { algorithm = "ECDSA", size = 256, rotationPolicy = "Always" }
+          issuerRef   = { name = "gateway", kind = "Issuer" }
+        }
+      },
+    ],
+    # Which function answers under which name.
+    flatten([for host, service in { (var.events_host) = "ingest", (var.api_host) = "manage" } : [
+      {
+        apiVersion = "networking.internal.knative.dev/v1alpha1"
+        kind       = "ClusterDomainClaim"
+        metadata   = { name = host }
+        spec       = { namespace = var.namespace }
+      },
+      {
+        apiVersion = "serving.knative.dev/v1beta1"
+        kind       = "DomainMapping"
+        metadata   = { name = host, namespace = var.namespace }
+        spec       = { ref = { apiVersion = "serving.knative.dev/v1", kind = "Service", name = service } }
+      },
+    ]]),
+  )
+}
 
-  depends_on = [helm_release.controller]
+resource "helm_release" "objects" {
+  name      = "edge"
+  namespace = local.gateway.namespace
+  chart     = "${path.module}/../../charts/objects"
+  values    = [yamlencode({ objects = local.objects })]
+
+  depends_on = [helm_release.controller, var.ready]
 }

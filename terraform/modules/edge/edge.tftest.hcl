@@ -253,6 +253,25 @@ run "the_controller_binds_and_nothing_else" {
   }
 }
 
+run "objects" {
+  command = plan
+
+  assert {
+    condition = one([for o in local.objects : o.spec if o.kind == "TargetGroupBinding"]) == {
+      targetGroupARN = aws_lb_target_group.gateway.arn
+      targetType     = "ip"
+      serviceRef     = { name = "kourier", port = 443 }
+    }
+    error_message = "The gateway's pods go into the target group that the firewall is in front of."
+  }
+  assert {
+    condition = { for o in local.objects : o.metadata.name => o.spec.ref.name if o.kind == "DomainMapping" } == {
+      "events.dev.example.com" = "ingest", "api.dev.example.com" = "manage"
+    }
+    error_message = "Events go to ingest, all else to manage."
+  }
+}
+
 run "certificate" {
   command = plan
 

@@ -1,6 +1,7 @@
-# The load balancer is Terraform's, not the cluster's: so its ARN is known before the first request, and there is never one
-# without the firewall in front of it. It ends TLS with a certificate of ACM, and speaks TLS again to Knative's gateway
-# (docs/decisions/0022). The controller in the cluster does one thing: it keeps the gateway's pods in the target group.
+# The load balancer is Terraform's, not the cluster's: so its ARN is known before the first request, and there is never
+# one without the firewall in front of it. It ends TLS with a certificate of ACM, and speaks TLS again to Knative's
+# gateway (docs/decisions/0022). The controller in the cluster does one thing: it keeps the gateway's pods in the target
+# group.
 
 locals {
   hosts            = [var.events_host, var.api_host]

@@ -26,6 +26,18 @@ variable "cluster_name" {
   type        = string
 }
 
+variable "ready" {
+  description = "Known once cert-manager and Knative are there, whose kinds of objects this makes."
+  type        = list(string)
+  default     = []
+}
+
+variable "namespace" {
+  description = "The namespace of the functions."
+  type        = string
+  default     = "homing"
+}
+
 variable "oidc_provider_arn" {
   description = "The cluster's OIDC provider, by which the controller's service account becomes a role."
   type        = string

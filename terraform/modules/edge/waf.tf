@@ -1,6 +1,6 @@
-# What the firewall decides by: where a request comes from, how often, how large it says it is, and, for the management API,
-# what its path, query and headers hold. Never by what a body holds: bodies are other people's data. An event that quotes an
-# attack is an event, and a rule that refuses it loses it.
+# What the firewall decides by: where a request comes from, how often, how large it says it is, and, for the management
+# API, what its path, query and headers hold. Never by what a body holds: bodies are other people's data. An event that
+# quotes an attack is an event, and a rule that refuses it loses it.
 #
 # In front of an ALB, WAF sees the first 8 KiB of a body and no more. So
 #  - a rule that measures bodies can only say "more than 8 KiB". The managed one that blocks those is made to count;
@@ -8,7 +8,8 @@
 #    measured by the function, which reads no further than its limit.
 
 locals {
-  # The managed rules that look at bodies, and one that refuses requests without a User-Agent, which many a script has not.
+  # The managed rules that look at bodies, and one that refuses requests without a User-Agent, which many a script has
+  # not.
   counted = {
     AWSManagedRulesCommonRuleSet = [
       "SizeRestrictions_BODY", "EC2MetaDataSSRF_BODY", "GenericLFI_BODY", "GenericRFI_BODY", "CrossSiteScripting_BODY",
@@ -23,8 +24,8 @@ locals {
     AWSManagedRulesSQLiRuleSet           = 60
   }
 
-  # A decimal number larger than the limit, as a regular expression: more digits, or as many and, at the first that differs, a
-  # larger one. For 1048576: [2-9][0-9]{6}, 1[1-9][0-9]{5}, 10[5-9][0-9]{4}, …
+  # A decimal number larger than the limit, as a regular expression: more digits, or as many and, at the first that
+  # differs, a larger one. For 1048576: [2-9][0-9]{6}, 1[1-9][0-9]{5}, 10[5-9][0-9]{4}, …
   digits = split("", tostring(var.max_payload_bytes))
   larger = concat(["[0-9]{${length(local.digits) + 1},}"], [
     for i, d in local.digits :

@@ -1,4 +1,5 @@
-# The repository, who works on it, what must be true before anything is merged, and who must say yes before it is deployed.
+# The repository, who works on it, what must be true before anything is merged, and who must say yes before it is
+# deployed.
 
 resource "github_repository" "this" {
   name                        = var.name

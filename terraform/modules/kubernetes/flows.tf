@@ -147,7 +147,7 @@ resource "kubernetes_network_policy_v1" "load_balancer" {
         }
       }
       dynamic "ports" {
-        for_each = [8080, 8443, 8090] # the last: is it well
+        for_each = [8443, 9000] # TLS; and whether Envoy is ready
         content {
           port     = tostring(ports.value)
           protocol = "TCP"

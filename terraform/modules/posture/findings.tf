@@ -1,4 +1,5 @@
-# What watches over every account, switched on for those that are made later too, and administered from the security account.
+# What watches over every account, switched on for those that are made later too, and administered from the security
+# account.
 
 locals {
   guardduty = {

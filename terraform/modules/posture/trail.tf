@@ -1,5 +1,5 @@
-# What was done in any account of the organization, by whom: written by CloudTrail into a bucket of the security account, where
-# nobody (not its administrators, not AWS's root user) can change or delete it before its time.
+# What was done in any account of the organization, by whom: written by CloudTrail into a bucket of the security
+# account, where nobody (not its administrators, not AWS's root user) can change or delete it before its time.
 
 locals {
   trail     = "${var.name}-organization"

@@ -1,5 +1,5 @@
-# The images of one environment, in its own account. A tag names one image for ever; only the pipeline pushes and signs, only
-# nodes pull, and everything is scanned when it comes and as long as it stays.
+# The images of one environment, in its own account. A tag names one image for ever; only the pipeline pushes and signs,
+# only nodes pull, and everything is scanned when it comes and as long as it stays.
 
 data "aws_caller_identity" "this" {}
 
@@ -83,6 +83,20 @@ data "aws_iam_policy_document" "repository" {
       test     = "Bool"
       variable = "aws:PrincipalIsAWSService"
       values   = ["false"]
+    }
+  }
+  # What rotates passwords is an image too, and Lambda's service fetches it.
+  statement {
+    sid     = "LambdaPulls"
+    actions = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.this.account_id]
     }
   }
   statement {

@@ -1,5 +1,5 @@
-# The key that images are signed with (cosign, awskms:///alias/…-signing). It never leaves KMS; who has the public key can
-# tell whether an image is ours. Asymmetric keys do not rotate by themselves: see the README.
+# The key that images are signed with (cosign, awskms:///alias/…-signing). It never leaves KMS; who has the public key
+# can tell whether an image is ours. Asymmetric keys do not rotate by themselves: see the README.
 
 resource "aws_kms_key" "signing" {
   description              = "Signs the images of ${var.name}"

@@ -10,7 +10,9 @@ variable "name" {
 variable "repositories" {
   description = "The images, by name: a repository for each."
   type        = set(string)
-  default     = ["homing/deliver", "homing/ingest", "homing/manage", "homing/migrate", "homing/retry"]
+  default = [
+    "homing/deliver", "homing/homing", "homing/homing-rotate", "homing/ingest", "homing/manage", "homing/retry",
+  ]
   validation {
     condition     = length(var.repositories) > 0
     error_message = "One image at least."

@@ -1,5 +1,5 @@
-# The secrets that functions start with. Their values are made in memory and written by write-only arguments, so neither a
-# plan nor a state ever holds one.
+# The secrets that functions start with. Their values are made in memory and written by write-only arguments, so neither
+# a plan nor a state ever holds one.
 
 locals {
   functions = toset(["ingest", "deliver", "retry", "manage"])
@@ -70,8 +70,9 @@ ephemeral "random_password" "database" {
 }
 
 # What is written here opens nothing yet: it says whose login this is. The first rotation, which comes with the schedule
-# below, makes the login. Terraform writes it once and never again: the label `bootstrap` keeps the version from being cleaned
-# away (Terraform would miss it, and write another over the present login), and where AWSCURRENT goes is rotation's affair.
+# below, makes the login. Terraform writes it once and never again: the label `bootstrap` keeps the version from being
+# cleaned away (Terraform would miss it, and write another over the present login), and where AWSCURRENT goes is
+# rotation's affair.
 resource "aws_secretsmanager_secret_version" "database" {
   for_each  = local.functions
   secret_id = aws_secretsmanager_secret.database[each.key].id
@@ -119,8 +120,8 @@ ephemeral "random_password" "encryption" {
   override_special = "!#$%&()*+,-./:;<=>?@[]^_{|}~"
 }
 
-# Written once, as above: what was sealed with a key that is gone cannot be opened again. A key is replaced by putting a new
-# one in front of it, by hand (see the README).
+# Written once, as above: what was sealed with a key that is gone cannot be opened again. A key is replaced by putting a
+# new one in front of it, by hand (see the README).
 resource "aws_secretsmanager_secret_version" "encryption" {
   for_each                 = local.sealing
   secret_id                = aws_secretsmanager_secret.encryption[each.key].id

@@ -1,5 +1,5 @@
-# The function that rotates: cmd/homing-rotate. It lets two logins of each function take turns, so that what runs goes on with
-# the old one until it starts anew.
+# The function that rotates: cmd/homing-rotate. It lets two logins of each function take turns, so that what runs goes
+# on with the old one until it starts anew.
 
 resource "aws_security_group" "rotate" {
   name        = "${var.name}-rotate"
@@ -113,7 +113,7 @@ resource "aws_lambda_function" "rotate" {
   reserved_concurrent_executions = 4 # Each secret by itself.
 
   environment {
-    variables = { ADMIN_SECRET_ID = var.database.admin_secret_arn }
+    variables = { ADMIN_SECRET_ID = var.database.admin_secret_arn, PGSSLMODE = "require" }
   }
   vpc_config {
     subnet_ids         = var.rotation.subnet_ids

@@ -50,8 +50,11 @@ run "names" {
   command = plan
   assert {
     condition = output.names == tolist([
-      "homing/dev/alerting/chat", "homing/dev/alerting/page", "homing/dev/deliver/database", "homing/dev/deliver/encryption-keys",
-      "homing/dev/ingest/database", "homing/dev/manage/database", "homing/dev/manage/encryption-keys", "homing/dev/retry/database",
+      "homing/dev/alerting/chat", "homing/dev/alerting/page",
+      "homing/dev/deliver/database", "homing/dev/deliver/encryption-keys",
+      "homing/dev/ingest/database",
+      "homing/dev/manage/database", "homing/dev/manage/encryption-keys",
+      "homing/dev/retry/database",
     ])
     error_message = "The secrets: ${join(", ", output.names)}"
   }
@@ -63,7 +66,10 @@ run "nothing_secret_is_kept" {
   # What is written by a write-only argument is null wherever Terraform shows or keeps it.
   assert {
     condition = alltrue([
-      for v in concat(values(aws_secretsmanager_secret_version.database), values(aws_secretsmanager_secret_version.encryption)) :
+      for v in concat(
+        values(aws_secretsmanager_secret_version.database),
+        values(aws_secretsmanager_secret_version.encryption),
+      ) :
       v.secret_string == null && v.secret_string_wo == null && v.secret_string_wo_version == 1 && contains(v.version_stages, "bootstrap")
     ])
     error_message = "Secrets must be written by secret_string_wo, and once."

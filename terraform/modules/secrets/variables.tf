@@ -27,8 +27,8 @@ variable "reader_role_arns" {
 
 variable "database" {
   description = <<-E
-    The Postgres: its host, port, database, security group, and the ARN of the secret of its administrator, which RDS makes
-    and rotates itself, with the key that it is encrypted with.
+    The Postgres: its host, port, database, security group, and the ARN of the secret of its owner, which RDS makes and
+    rotates itself, with the key that it is encrypted with.
   E
   type = object({
     host              = string

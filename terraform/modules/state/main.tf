@@ -1,8 +1,8 @@
-# Where Terraform keeps what it knows of one account. The lock is a file beside the state (`use_lockfile`), which S3 writes
-# only where there is none: a table for locks is no longer needed.
+# Where Terraform keeps what it knows of one account. The lock is a file beside the state (`use_lockfile`), which S3
+# writes only where there is none: a table for locks is no longer needed.
 
 locals {
-  bucket = "${var.name}-tfstate-${var.account_id}"
+  bucket = "${var.name}-terraform-state"
 }
 
 resource "aws_kms_key" "this" {
@@ -102,7 +102,7 @@ data "aws_iam_policy_document" "this" {
     condition {
       test     = "StringNotEquals"
       variable = "s3:x-amz-server-side-encryption-aws-kms-key-id"
-      values   = [aws_kms_key.this.arn]
+      values   = [aws_kms_key.this.arn, aws_kms_alias.this.arn, aws_kms_alias.this.name]
     }
     # Who names no key gets this one, by the bucket's default.
     condition {

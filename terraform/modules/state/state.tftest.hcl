@@ -14,7 +14,7 @@ run "versioned_encrypted_private" {
   command = plan
 
   assert {
-    condition     = aws_s3_bucket.this.bucket == "homing-dev-tfstate-111122223333"
+    condition     = aws_s3_bucket.this.bucket == "homing-dev-terraform-state"
     error_message = "The name of the bucket: ${aws_s3_bucket.this.bucket}"
   }
   assert {

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "The name of what the state describes, such as homing-prod. The bucket is named after it, with the account's id."
+  description = "The name of what the state describes, such as homing-prod. The bucket and its key are named after it, as backends have them."
   type        = string
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{2,30}$", var.name))
@@ -8,7 +8,7 @@ variable "name" {
 }
 
 variable "account_id" {
-  description = "The account that the bucket belongs to: part of its name, because names of buckets are shared by the world."
+  description = "The account that the bucket belongs to, whose role for the organization may set it up anew."
   type        = string
   validation {
     condition     = can(regex("^[0-9]{12}$", var.account_id))

@@ -11,6 +11,9 @@ mock_provider "aws" {
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{}" }
   }
+  mock_resource "aws_acm_certificate" {
+    defaults = { domain_validation_options = [] }
+  }
   mock_resource "aws_iam_openid_connect_provider" {
     defaults = { arn = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/ABC" }
   }
@@ -59,6 +62,22 @@ run "the_parts_fit" {
   assert {
     condition     = output.database_address == "db.example"
     error_message = "Migrations must be told where Postgres is."
+  }
+}
+
+run "it_is_guarded_and_watched" {
+  command = plan
+  assert {
+    condition     = module.secrets.names == sort(module.secrets.names) && contains(module.secrets.names, "homing/${var.environment}/ingest/database")
+    error_message = "Functions find their secrets under the environment's name."
+  }
+  assert {
+    condition     = contains(module.audit.rule_names, "homing-${var.environment}-alb-behind-firewall")
+    error_message = "The account is held against rules."
+  }
+  assert {
+    condition     = module.budgets.budget_name == "homing-${var.environment}-monthly" && var.monthly_usd > 0
+    error_message = "Somebody hears when it costs too much."
   }
 }
 
