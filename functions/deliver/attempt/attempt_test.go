@@ -195,6 +195,21 @@ func (b *bundle) view(t *testing.T, id webhook.ID) store.DeliveryView {
 	return v
 }
 
+// histogramOf returns how often a histogram without labels was observed, and the sum.
+func histogramOf(t *testing.T, r prometheus.Gatherer, name string) (count uint64, sum float64) {
+	t.Helper()
+	families, err := r.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == name {
+			h := f.GetMetric()[0].GetHistogram()
+			return h.GetSampleCount(), h.GetSampleSum()
+		}
+	}
+	require.Fail(t, "there is no "+name)
+	return 0, 0
+}
+
 // eventually waits for what another goroutine does.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -226,6 +241,21 @@ func TestHandle(t *testing.T) {
 		require.Equal(t, webhook.OutcomeSuccess, v.Attempts[0].Outcome)
 		require.Equal(t, 1, b.posts())
 		require.Empty(t, b.hinted)
+	})
+
+	t.Run("TheTimeToItsSuccessIsMeasuredFromWhenItWasMade", func(t *testing.T) {
+		t.Parallel()
+		registry := prometheus.NewRegistry()
+		b := setup(t, func(c *attempt.Config) { c.Metrics = attempt.NewMetrics(registry) })
+		b.answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+		failing, fine := b.accept(t, 1, b.endpoint(t)), b.accept(t, 1, b.endpoint(t))
+		require.NoError(t, b.deliverer.Handle(t.Context(), failing))
+		b.answer(nil)
+		b.clock.pass(3 * time.Second)
+		require.NoError(t, b.deliverer.Handle(t.Context(), fine))
+		count, sum := histogramOf(t, registry, "homing_deliver_delivery_seconds")
+		require.EqualValues(t, 1, count, "failures do not count")
+		require.InDelta(t, 3, sum, 0.1)
 	})
 
 	t.Run("ARepeatedHintSendsNothing", func(t *testing.T) {
