@@ -95,6 +95,10 @@ verify: lint ## All that should be run before a release; takes long
 	$(MAKE) bench-micro BENCHTIME=1x
 	$(MAKE) bench LOAD=-quick
 
+.PHONY: verify-infra
+verify-infra: ## Check infrastructure and monitoring, without a cloud
+	hack/verify-monitoring.sh
+
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests
 	hack/services.sh up

@@ -3,11 +3,15 @@ package attempt_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -370,6 +374,57 @@ func TestHandle(t *testing.T) {
 }
 
 // TestAnErasedPayloadIsNotSent erases a payload between the claim and the reading of it.
+// TestTheLogLineIsWhatTheIndexExpects holds the fields of the wide line to those that the log's index is made for.
+func TestTheLogLineIsWhatTheIndexExpects(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "monitoring", "logs", "index-template.json"))
+	require.NoError(t, err)
+	var index struct {
+		Template struct {
+			Mappings struct {
+				Properties map[string]struct {
+					Type string `json:"type"`
+				} `json:"properties"`
+			} `json:"mappings"`
+		} `json:"template"`
+	}
+	require.NoError(t, json.Unmarshal(text, &index))
+	types := map[string]string{"@timestamp": "date", "time": "date", "error": "text"} // of the pipeline, of any line, of faults
+	b := setup(t)
+	for _, answer := range []http.HandlerFunc{
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) },
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		b.answer(answer)
+		require.NoError(t, b.deliverer.Handle(t.Context(), b.accept(t, 1, b.endpoint(t))))
+	}
+	for line := range strings.Lines(b.log.String()) {
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &fields))
+		require.Equal(t, "attempt", fields["msg"])
+		for name, value := range fields {
+			have := index.Template.Mappings.Properties[name].Type
+			types[name] = have
+			switch value.(type) {
+			case float64:
+				require.Contains(t, []string{"integer", "long"}, have, name)
+			case bool:
+				require.Equal(t, "boolean", have, name)
+			case string:
+				require.Contains(t, []string{"keyword", "text", "date"}, have, name)
+			default:
+				require.Fail(t, "a field of no simple type", name)
+			}
+		}
+	}
+	want := make(map[string]string)
+	for name, p := range index.Template.Mappings.Properties {
+		want[name] = p.Type
+	}
+	require.Equal(t, want, types)
+}
+
 func TestAnErasedPayloadIsNotSent(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *attempt.Config) { c.ClaimBytes = 1 })
