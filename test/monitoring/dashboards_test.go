@@ -95,7 +95,9 @@ func interval(expr string) string { return strings.ReplaceAll(expr, "$__rate_int
 func logFields(t *testing.T) map[string]any {
 	t.Helper()
 	var index struct {
-		Template struct{ Mappings struct{ Properties map[string]any } }
+		Template struct {
+			Mappings struct{ Properties map[string]any }
+		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(read(t, "monitoring/logs/index-template.json")), &index))
 	require.NotEmpty(t, index.Template.Mappings.Properties)

@@ -389,7 +389,8 @@ func TestTheLogLineIsWhatTheIndexExpects(t *testing.T) {
 		} `json:"template"`
 	}
 	require.NoError(t, json.Unmarshal(text, &index))
-	types := map[string]string{"@timestamp": "date", "time": "date", "error": "text"} // of the pipeline, of any line, of faults
+	// Of the pipeline, of any line, and of faults of the store.
+	types := map[string]string{"@timestamp": "date", "time": "date", "error": "text"}
 	b := setup(t)
 	for _, answer := range []http.HandlerFunc{
 		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) },

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -326,11 +327,11 @@ func gauges(t *testing.T, r prometheus.Gatherer) map[string]float64 {
 			if m.GetGauge() == nil {
 				continue
 			}
-			name := f.GetName()
+			name := []string{f.GetName()}
 			for _, l := range m.GetLabel() {
-				name += " " + l.GetValue()
+				name = append(name, l.GetValue())
 			}
-			values[name] = m.GetGauge().GetValue()
+			values[strings.Join(name, " ")] = m.GetGauge().GetValue()
 		}
 	}
 	return values
