@@ -26,6 +26,7 @@ tool() {
 
 promtool=$(tool promtool github.com/prometheus/prometheus github.com/prometheus/prometheus/cmd/promtool)
 amtool=$(tool amtool github.com/prometheus/alertmanager github.com/prometheus/alertmanager/cmd/amtool)
+prometheus=$(tool prometheus github.com/prometheus/prometheus github.com/prometheus/prometheus/cmd/prometheus)
 [ "${1:-}" != tools ] || exit 0
 
 say "what is made from tables is current"
@@ -53,5 +54,76 @@ grep -v '^#' monitoring/alertmanager/routes.txt | while read -r receiver labels;
   "$amtool" config routes test --config.file=monitoring/alertmanager/alertmanager.yml \
     --verify.receivers="$receiver" $labels >/dev/null || { say "not to $receiver: $labels"; exit 1; }
 done
+
+# ---- a real Prometheus beside a real Homing -----------------------------------------------------------------------
+
+work=$(mktemp -d)
+chmod 755 "$work" # started as root, Postgres runs as another user
+pids=()
+finish() { # ends what was started here, by its pid
+  local pid
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+  rm -rf "$work"
+}
+trap finish EXIT
+
+free_port() {
+  local p
+  while p=$((20000 + RANDOM % 12000)); (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null; do :; done
+  echo "$p"
+}
+
+# until COMMAND...: waits for it to succeed, for three minutes at most
+eventually() {
+  local end=$((SECONDS + 180))
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || { say "in vain: $*"; cat "$work"/*.log >&2; return 1; }
+    sleep 0.5
+  done
+}
+
+port=$(free_port)
+url=http://127.0.0.1:$port
+mkdir "$work/prometheus"
+cp -r monitoring/prometheus/rules "$work/prometheus/"
+sed -e 's/evaluation_interval: .*/evaluation_interval: 2s/' -e '/^scrape_configs:/,$d' monitoring/prometheus/prometheus.yml \
+  >"$work/prometheus/prometheus.yml"
+"$prometheus" --config.file="$work/prometheus/prometheus.yml" --storage.tsdb.path="$work/tsdb" \
+  --web.listen-address="127.0.0.1:$port" --web.enable-otlp-receiver \
+  --enable-feature=created-timestamp-zero-ingestion >"$work/prometheus.log" 2>&1 &
+pids+=($!)
+eventually curl -fsS "$url/-/ready"
+go build -o "$work/homing" ./cmd/homing
+
+# homing NAME INTERVAL: starts a Homing that pushes so often (ms), and waits until its demo event is delivered
+homing() {
+  HOMING_LISTEN=127.0.0.1:$(free_port) HOMING_DATA_DIR=$work/data OTEL_EXPORTER_OTLP_ENDPOINT=$url/api/v1/otlp \
+    OTEL_TRACES_SAMPLER=always_off OTEL_METRIC_EXPORT_INTERVAL=$2 OTEL_RESOURCE_ATTRIBUTES=service.instance.id=$1 \
+    HOMING_LOG_FORMAT=json "$work/homing" serve --demo >"$work/$1.log" 2>&1 &
+  pids+=($!)
+  eventually grep -q '"outcome":"success"' "$work/$1.log"
+}
+
+# some QUERY: wants its value to be above 0
+some() {
+  local answer
+  answer=$("$promtool" query instant "$url" "$1")
+  [[ $answer =~ "=> "[1-9] ]] || { say "nothing: $1: ${answer:-no data}"; cat "$work"/short.log >&2; return 1; }
+}
+
+say "what a process of seconds counted is in rates, though it is told once only, at its end"
+homing short 600000
+kill "${pids[-1]}"
+wait "${pids[-1]}" || true
+some 'sum(homing_ingest_events_total{status="stored"})'
+some 'sum(increase(homing_ingest_events_total{status="stored"}[1h]))'
+
+say "every recorded metric and every query of a dashboard is answered"
+homing long 1000
+asked() { (cd test/monitoring && go run ./ask "$url"); }
+eventually asked
+asked
+curl -fsS "$url/api/v1/rules" | grep -q '"health":"err"' && { say "a rule fails"; exit 1; }
 
 say "all is well"
