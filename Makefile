@@ -160,9 +160,10 @@ verify-images: ## Build the images twice into a registry of their own, and look 
 	$(GO) test -C test/knative -tags images -count=1 -v -timeout 30m ./images
 
 .PHONY: verify-infra
-verify-infra: ## Check the infrastructure code (terraform/): takes some minutes
+verify-infra: ## Check infrastructure and monitoring without a cloud: takes some minutes
 	hack/verify-terraform.sh
 	hack/verify-posture.sh
+	hack/verify-monitoring.sh
 
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests
