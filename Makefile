@@ -159,6 +159,12 @@ verify-images: ## Build the images twice into a registry of their own, and look 
 	hack/tools.sh ko
 	$(GO) test -C test/knative -tags images -count=1 -v -timeout 30m ./images
 
+.PHONY: verify-infra
+verify-infra: ## Check infrastructure and monitoring without a cloud: takes some minutes
+	hack/verify-terraform.sh
+	hack/verify-posture.sh
+	hack/verify-monitoring.sh
+
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests
 	hack/services.sh up

@@ -422,6 +422,15 @@ type Stats struct {
 	Live int
 	// OldestDue is how long the oldest delivery that could be sent has been due; 0 when none is.
 	OldestDue time.Duration
+	// Endpoints counts those that are not deleted.
+	Endpoints EndpointCounts
+}
+
+// EndpointCounts is how many endpoints are in each state of health; each endpoint counts once.
+type EndpointCounts struct {
+	// Active are those that may be sent to and do not fail, Failing those that may be sent to and fail by the rule of the
+	// deployment.
+	Active, Failing, Paused, Disabled int
 }
 
 // StatsCap is up to where Stats counts exactly.

@@ -3,11 +3,15 @@ package attempt_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -195,6 +199,21 @@ func (b *bundle) view(t *testing.T, id webhook.ID) store.DeliveryView {
 	return v
 }
 
+// histogramOf returns how often a histogram without labels was observed, and the sum.
+func histogramOf(t *testing.T, r prometheus.Gatherer, name string) (count uint64, sum float64) {
+	t.Helper()
+	families, err := r.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == name {
+			h := f.GetMetric()[0].GetHistogram()
+			return h.GetSampleCount(), h.GetSampleSum()
+		}
+	}
+	require.Fail(t, "there is no "+name)
+	return 0, 0
+}
+
 // eventually waits for what another goroutine does.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -226,6 +245,21 @@ func TestHandle(t *testing.T) {
 		require.Equal(t, webhook.OutcomeSuccess, v.Attempts[0].Outcome)
 		require.Equal(t, 1, b.posts())
 		require.Empty(t, b.hinted)
+	})
+
+	t.Run("TheTimeToItsSuccessIsMeasuredFromWhenItWasMade", func(t *testing.T) {
+		t.Parallel()
+		registry := prometheus.NewRegistry()
+		b := setup(t, func(c *attempt.Config) { c.Metrics = attempt.NewMetrics(registry) })
+		b.answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+		failing, fine := b.accept(t, 1, b.endpoint(t)), b.accept(t, 1, b.endpoint(t))
+		require.NoError(t, b.deliverer.Handle(t.Context(), failing))
+		b.answer(nil)
+		b.clock.pass(3 * time.Second)
+		require.NoError(t, b.deliverer.Handle(t.Context(), fine))
+		count, sum := histogramOf(t, registry, "homing_deliver_delivery_seconds")
+		require.EqualValues(t, 1, count, "failures do not count")
+		require.InDelta(t, 3, sum, 0.1)
 	})
 
 	t.Run("ARepeatedHintSendsNothing", func(t *testing.T) {
@@ -340,6 +374,58 @@ func TestHandle(t *testing.T) {
 }
 
 // TestAnErasedPayloadIsNotSent erases a payload between the claim and the reading of it.
+// TestTheLogLineIsWhatTheIndexExpects holds the fields of the wide line to those that the log's index is made for.
+func TestTheLogLineIsWhatTheIndexExpects(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "monitoring", "logs", "index-template.json"))
+	require.NoError(t, err)
+	var index struct {
+		Template struct {
+			Mappings struct {
+				Properties map[string]struct {
+					Type string `json:"type"`
+				} `json:"properties"`
+			} `json:"mappings"`
+		} `json:"template"`
+	}
+	require.NoError(t, json.Unmarshal(text, &index))
+	// Of the pipeline, of any line, and of faults of the store.
+	types := map[string]string{"@timestamp": "date", "time": "date", "error": "text"}
+	b := setup(t)
+	for _, answer := range []http.HandlerFunc{
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) },
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		b.answer(answer)
+		require.NoError(t, b.deliverer.Handle(t.Context(), b.accept(t, 1, b.endpoint(t))))
+	}
+	for line := range strings.Lines(b.log.String()) {
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &fields))
+		require.Equal(t, "attempt", fields["msg"])
+		for name, value := range fields {
+			have := index.Template.Mappings.Properties[name].Type
+			types[name] = have
+			switch value.(type) {
+			case float64:
+				require.Contains(t, []string{"integer", "long"}, have, name)
+			case bool:
+				require.Equal(t, "boolean", have, name)
+			case string:
+				require.Contains(t, []string{"keyword", "text", "date"}, have, name)
+			default:
+				require.Fail(t, "a field of no simple type", name)
+			}
+		}
+	}
+	want := make(map[string]string)
+	for name, p := range index.Template.Mappings.Properties {
+		want[name] = p.Type
+	}
+	require.Equal(t, want, types)
+}
+
 func TestAnErasedPayloadIsNotSent(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *attempt.Config) { c.ClaimBytes = 1 })

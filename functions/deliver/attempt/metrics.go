@@ -17,6 +17,7 @@ type Metrics struct {
 	seconds       *prometheus.HistogramVec
 	ended         *prometheus.CounterVec
 	queueAge      prometheus.Histogram
+	toSuccess     prometheus.Histogram
 	claims        *prometheus.CounterVec
 	claimSize     prometheus.Histogram
 	claimSeconds  prometheus.Histogram
@@ -46,6 +47,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "homing_deliver_ended_total", Help: "Deliveries that an attempt ended, by state.",
 		}, []string{"state"}),
 		queueAge: histogram("queue_age_seconds", "Time from when an attempt was due to when it was claimed.", 0.001, 22),
+		toSuccess: histogram("delivery_seconds", "Time from when a delivery was made, with its event or by a replay, to its "+
+			"success.", 0.004, 26),
 		claims: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "homing_deliver_claims_total", Help: "Deliveries claimed, by what named them.",
 		}, []string{"by"}),
@@ -80,7 +83,7 @@ func (m *Metrics) watch(inFlight func() (used, behind int)) {
 	}, func() float64 { _, behind := inFlight(); return float64(behind) })
 }
 
-func (m *Metrics) attempted(r *store.Result, late time.Duration) {
+func (m *Metrics) attempted(r *store.Result, late, sinceMade time.Duration) {
 	m.attempts.WithLabelValues(string(r.Attempt.Outcome)).Inc()
 	success := "false"
 	if r.Attempt.Outcome == webhook.OutcomeSuccess {
@@ -88,6 +91,9 @@ func (m *Metrics) attempted(r *store.Result, late time.Duration) {
 	}
 	m.seconds.WithLabelValues(success).Observe(r.Attempt.Latency.Total.Seconds())
 	m.queueAge.Observe(max(late, 0).Seconds())
+	if r.Attempt.Outcome == webhook.OutcomeSuccess {
+		m.toSuccess.Observe(max(sinceMade, 0).Seconds())
+	}
 	if r.Next.Terminal() {
 		m.ended.WithLabelValues(string(r.Next)).Inc()
 	}

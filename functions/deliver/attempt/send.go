@@ -149,7 +149,7 @@ func (d *Deliverer) follow(r *store.Result, rec *store.Recorded) {
 
 // observe writes the one wide line of an attempt, and counts it.
 func (d *Deliverer) observe(ctx context.Context, w *store.Work, r *store.Result, rec *store.Recorded, err error) {
-	d.cfg.Metrics.attempted(r, w.Delivery.StartedAt.Sub(w.Delivery.DueAt))
+	d.cfg.Metrics.attempted(r, w.Delivery.StartedAt.Sub(w.Delivery.DueAt), d.cfg.Now().Sub(w.Delivery.ID.Time()))
 	level := slog.LevelInfo
 	attrs := make([]slog.Attr, 0, 24)
 	a := &r.Attempt

@@ -16,6 +16,7 @@ type Metrics struct {
 	reconciled, housekeeping, told                                      *prometheus.CounterVec
 	lateness                                                            prometheus.Histogram
 	live, oldestDue, parked                                             prometheus.Gauge
+	endpoints                                                           *prometheus.GaugeVec
 	jobFailures                                                         prometheus.Counter
 	jobChunks, jobRows, jobsEnded                                       *prometheus.CounterVec
 }
@@ -56,6 +57,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "homing_deliveries_oldest_due_seconds",
 			Help: "How long the oldest delivery that could be sent has been due, at the last tick.",
 		}),
+		endpoints: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "homing_endpoints", Help: "Endpoints of all tenants by health, at the last tick.",
+		}, []string{"health"}),
 		parked: f.NewGauge(prometheus.GaugeOpts{
 			Name: "homing_retry_parked", Help: "Parked events that wait to be stored, at the last tick.",
 		}),
@@ -64,6 +68,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	telemetry.Precreate(m.reconciled, telemetry.Values(webhook.Actions))
 	telemetry.Precreate(m.told, telemetry.Values(store.NoticeKinds))
 	m.housekept(store.Housekept{})
+	m.tookStock(&store.Stats{})
 	return m
 }
 
@@ -92,5 +97,17 @@ func (m *Metrics) housekept(k store.Housekept) {
 		"key_expired": k.KeysExpired, "rejected_dropped": k.RejectedDropped,
 	} {
 		m.housekeeping.WithLabelValues(what).Add(float64(n))
+	}
+}
+
+// tookStock sets what is known of the work outstanding.
+func (m *Metrics) tookStock(stats *store.Stats) {
+	m.live.Set(float64(stats.Live))
+	m.oldestDue.Set(stats.OldestDue.Seconds())
+	for health, n := range map[string]int{
+		"active": stats.Endpoints.Active, "failing": stats.Endpoints.Failing,
+		"paused": stats.Endpoints.Paused, "disabled": stats.Endpoints.Disabled,
+	} {
+		m.endpoints.WithLabelValues(health).Set(float64(n))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -37,6 +38,7 @@ type fakeStore struct {
 	failedRun store.JobRun   // what comes with it
 	jobsRun   int
 	looks     int // calls of RunJob
+	stats     store.Stats
 
 	idle      bool
 	agendaErr error
@@ -146,7 +148,7 @@ func (f *fakeStore) Subscriptions(context.Context, string) (store.Subscriptions,
 	return store.Subscriptions{}, nil
 }
 
-func (f *fakeStore) Stats(context.Context) (store.Stats, error) { return store.Stats{}, nil }
+func (f *fakeStore) Stats(context.Context) (store.Stats, error) { return f.stats, nil }
 
 // said is a hint that was published, and when.
 type said struct {
@@ -338,8 +340,44 @@ func TestTimers(t *testing.T) {
 	})
 }
 
+// gauges returns the gauges of a registry by name and the value of their label.
+func gauges(t *testing.T, r prometheus.Gatherer) map[string]float64 {
+	t.Helper()
+	families, err := r.Gather()
+	require.NoError(t, err)
+	values := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if m.GetGauge() == nil {
+				continue
+			}
+			name := []string{f.GetName()}
+			for _, l := range m.GetLabel() {
+				name = append(name, l.GetValue())
+			}
+			values[strings.Join(name, " ")] = m.GetGauge().GetValue()
+		}
+	}
+	return values
+}
+
 func TestTick(t *testing.T) {
 	t.Parallel()
+
+	t.Run("TakesStock", func(t *testing.T) {
+		t.Parallel()
+		registry := prometheus.NewRegistry()
+		b := setup(t, func(c *schedule.Config) { c.Metrics = schedule.NewMetrics(registry) })
+		b.store.stats = store.Stats{
+			Live: 7, OldestDue: 90 * time.Second, Endpoints: store.EndpointCounts{Active: 5, Failing: 2, Paused: 3, Disabled: 1},
+		}
+		require.NoError(t, b.scheduler.Tick(t.Context()))
+		require.Equal(t, map[string]float64{
+			"homing_deliveries_live": 7, "homing_deliveries_oldest_due_seconds": 90, "homing_endpoints active": 5,
+			"homing_endpoints failing": 2, "homing_endpoints paused": 3, "homing_endpoints disabled": 1,
+			"homing_retry_parked": 0,
+		}, gauges(t, registry))
+	})
 
 	t.Run("ReconcilesUntilNothingIsOverdueAndSaysWhatItFound", func(t *testing.T) {
 		t.Parallel()

@@ -184,8 +184,7 @@ func (s *Scheduler) takeStock(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("schedule: take stock: %w", err)
 	}
-	s.cfg.Metrics.live.Set(float64(stats.Live))
-	s.cfg.Metrics.oldestDue.Set(stats.OldestDue.Seconds())
+	s.cfg.Metrics.tookStock(&stats)
 	return nil
 }
 

@@ -176,7 +176,7 @@ func (s *Store) Agenda(ctx context.Context, rule webhook.FailingRule) (store.Age
 func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	return run(ctx, s, "stats", func(now time.Time) (store.Stats, error) {
 		s.live = stillLive(s.live)
-		stats := store.Stats{Live: len(s.live)}
+		stats := store.Stats{Live: len(s.live), Endpoints: s.countEndpoints()}
 		for _, d := range s.live {
 			if d.Claimable(&s.endpoints[d.Endpoint].Endpoint, d.Attempt, now) {
 				stats.OldestDue = max(stats.OldestDue, now.Sub(d.DueAt))
@@ -184,4 +184,22 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 		}
 		return stats, nil
 	})
+}
+
+// countEndpoints counts the endpoints by their health.
+func (s *Store) countEndpoints() store.EndpointCounts {
+	var n store.EndpointCounts
+	for _, e := range s.endpoints {
+		switch {
+		case e.Status == webhook.EndpointActive && e.failingSince.IsZero():
+			n.Active++
+		case e.Status == webhook.EndpointActive:
+			n.Failing++
+		case e.Status == webhook.EndpointPaused:
+			n.Paused++
+		case e.Status == webhook.EndpointDisabled:
+			n.Disabled++
+		}
+	}
+	return n
 }

@@ -167,7 +167,9 @@ func (s *Store) Agenda(ctx context.Context, rule webhook.FailingRule) (store.Age
 func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	var stats store.Stats
 	err := s.run(ctx, "stats", func(ctx context.Context) error {
-		return s.pool.QueryRow(ctx, statsSQL, store.StatsCap).Scan(&stats.Live, &stats.OldestDue)
+		e := &stats.Endpoints
+		return s.pool.QueryRow(ctx, statsSQL, store.StatsCap).Scan(&stats.Live, &stats.OldestDue,
+			&e.Active, &e.Failing, &e.Paused, &e.Disabled)
 	})
 	return stats, err
 }

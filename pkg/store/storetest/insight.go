@@ -338,6 +338,9 @@ func judgesFailing(t *testing.T, b *bundle) {
 	in := b.during(b.tally)
 	in.requireAfter(t, 0, b.health(e.ID).FailingSince)
 	require.Zero(t, b.health(fine.ID).FailingSince)
+	b.set(b.endpoint().ID, webhook.EndpointPaused)
+	b.set(b.endpoint().ID, webhook.EndpointDeleted)
+	require.Equal(t, store.EndpointCounts{Active: 1, Failing: 1, Paused: 1}, b.stats().Endpoints)
 	b.tally()
 	told := b.untold()
 	require.Len(t, told, 1, "it is told once")
@@ -355,6 +358,8 @@ func judgesFailing(t *testing.T, b *bundle) {
 	require.Len(t, told, 2)
 	require.Equal(t, store.NoticeRecovered, told[1].Kind)
 	require.EqualValues(t, 1, told[1].Succeeded)
+	b.set(e.ID, webhook.EndpointDisabled)
+	require.Equal(t, store.EndpointCounts{Active: 1, Paused: 1, Disabled: 1}, b.stats().Endpoints)
 }
 
 // agenda is what there is to do.
