@@ -140,8 +140,8 @@ func TestGitHubOwnersReview(t *testing.T) {
 
 // inState are the secrets that Terraform's state cannot do without, with the reason.
 var inState = map[string]string{
-	"modules/data: random_password.redis":     "ElastiCache takes its token by no write-only argument; it is rotated at once",
-	"modules/data: random_password.amazon_mq": "Amazon MQ, where it is used at all, takes no password by a write-only argument",
+	"modules/data: random_password.redis":     "ElastiCache takes no token by a write-only argument; rotated at once",
+	"modules/data: random_password.amazon_mq": "Amazon MQ, where it is used, takes no password by a write-only argument",
 }
 
 // TestSecretsStayOutOfState: what is secret is ephemeral, and written by write-only arguments.
