@@ -32,8 +32,9 @@ func readPrices(path string) (*prices, error) {
 	return &p, nil
 }
 
-// What is the same in each environment: secrets (four logins to Postgres and its owner's, two of Redis, two of RabbitMQ, two
-// of keys, two made by hand), vCPUs that a proxy is billed for (at least two), GiB of Prometheus and of logs.
+// What is the same in each environment: secrets (four logins to Postgres and its owner's, two of Redis, two of
+// RabbitMQ, two of keys, two made by hand), vCPUs that a proxy is billed for (at least two), GiB of Prometheus and of
+// logs.
 const (
 	secrets       = 13
 	proxyVCPUs    = 2
@@ -68,7 +69,10 @@ func bill(e *environment, count nodes) []line {
 		if disk == 0 {
 			disk = 50 // the variable's default
 		}
-		lines = append(lines, line{"nodes " + name, count(g), g.InstanceTypes[0]}, line{"their disks", count(g) * disk, "gp3-gib"})
+		lines = append(lines,
+			line{"nodes " + name, count(g), g.InstanceTypes[0]},
+			line{"their disks", count(g) * disk, "gp3-gib"},
+		)
 	}
 	lines = append(lines,
 		line{"RabbitMQ's volumes", 3 * e.RabbitMQ.StorageGiB, "gp3-gib"},
@@ -88,7 +92,11 @@ func bill(e *environment, count nodes) []line {
 	if len(e.ClientVPN) > 0 && string(e.ClientVPN) != "null" {
 		lines = append(lines, line{"VPN", 1, "vpn-association"})
 	}
-	return append(lines, line{"keys", float64(e.keys), "kms-key"}, line{"secrets", secrets, "secret"}, line{"logs", logsGiB, "logs-gib"})
+	return append(lines,
+		line{"keys", float64(e.keys), "kms-key"},
+		line{"secrets", secrets, "secret"},
+		line{"logs", logsGiB, "logs-gib"},
+	)
 }
 
 // price returns the cost of one unit a month, and how it comes about. A unit without a price is an error: it would be
@@ -129,9 +137,10 @@ func renderCosts(environments []*environment, p *prices) ([]byte, error) {
 <!-- Written by hack/infradoc from environment.auto.tfvars and terraform/prices.yaml. Not to be edited. -->
 
 An estimate, a month (%g hours) in %s of %s, with the prices assumed on %s in
-[terraform/prices.yaml](../terraform/prices.yaml): list prices, on demand, without tax. **Nobody has asked AWS for them**;
-check them before deciding anything by this. What grows with use is not in it: traffic (NAT, between zones, endpoints),
-requests of the load balancer and the firewall, logs beyond %d GiB, snapshots beyond the first, people on the VPN.
+[terraform/prices.yaml](../terraform/prices.yaml): list prices, on demand, without tax. **Nobody has asked AWS for
+them**; check them before deciding anything by this. What grows with use is not in it: traffic (NAT, between zones,
+endpoints), requests of the load balancer and the firewall, logs beyond %d GiB, snapshots beyond the first, people
+on the VPN.
 
 | environment | as it starts | every group at its least | every group at its most |
 |---|---|---|---|
@@ -157,7 +166,8 @@ requests of the load balancer and the firewall, logs beyond %d GiB, snapshots be
 
 // renderBill writes an environment's table: each row is how many, times what one costs.
 func renderBill(out *bytes.Buffer, e *environment, p *prices) error {
-	fmt.Fprintf(out, "\n## %s, as it starts\n\n| what | how many | of | each a month | a month |\n|---|---:|---|---|---:|\n", e.Name)
+	fmt.Fprintf(out, "\n## %s, as it starts\n\n", e.Name)
+	out.WriteString("| what | how many | of | each a month | a month |\n|---|---:|---|---|---:|\n")
 	lines := bill(e, atFirst)
 	for _, l := range lines {
 		each, how, err := p.price(l.unit)

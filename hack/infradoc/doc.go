@@ -1,6 +1,6 @@
-// Command infradoc writes what is to be read about the infrastructure from what it is made of: docs/infrastructure.md, the
-// diagrams, from the Terraform code, and docs/costs.md, from the sizes of each environment (environment.auto.tfvars) and
-// terraform/prices.yaml.
+// Command infradoc writes what is to be read about the infrastructure from what it is made of: docs/infrastructure.md,
+// the diagrams, from the Terraform code, and docs/costs.md, from the sizes of each environment
+// (environment.auto.tfvars) and terraform/prices.yaml.
 //
 //	go run ./hack/infradoc          writes both
 //	go run ./hack/infradoc -check   fails when one of them is not current

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -110,7 +111,8 @@ func queueType(t *testing.T, amqpURL string) string {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
 		services.RabbitMQManagement(t)+"/api/queues/"+vhostOf(t, amqpURL)+"/"+parking.QueueDefault, nil)
 	require.NoError(t, err)
-	response, err := http.DefaultClient.Do(request)
+	client := http.Client{Timeout: time.Minute}
+	response, err := client.Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()
 	var queue struct {

@@ -44,8 +44,8 @@ func TestTerraformPinsWhatKnativeAsks(t *testing.T) {
 	}
 }
 
-// TestTerraformInstallsTheKnativeThatIsTested compares the platform's version with the one of the modules in test/knative
-// and of the lab: 1.21 is v0.48.
+// TestTerraformInstallsTheKnativeThatIsTested compares the platform's version with the one of the modules in
+// test/knative: 1.21 is v0.48.
 func TestTerraformInstallsTheKnativeThatIsTested(t *testing.T) {
 	t.Parallel()
 	platform := blocks(t, "modules/platform/variables.tf", "variable")
@@ -70,18 +70,19 @@ func TestTerraformBoundsNodeGroups(t *testing.T) {
 		require.Len(t, groups, 3, name)
 		for _, group := range []string{"system", "application", "build"} {
 			require.Contains(t, groups, group, name)
-			least, first, most := number(t, groups[group], "min"), number(t, groups[group], "desired"), number(t, groups[group], "max")
+			g := groups[group]
+			least, first, most := number(t, g, "min"), number(t, g, "desired"), number(t, g, "max")
 			require.True(t, 1 <= least && least <= first && first <= most && most <= 10,
 				"%s: %s has %v to %v nodes, %v at first", name, group, least, most, first)
-			for _, kind := range groups[group].GetAttr("instance_types").AsValueSlice() {
+			for _, kind := range g.GetAttr("instance_types").AsValueSlice() {
 				require.Regexp(t, `^m7i\.`, kind.AsString(), "does it encrypt traffic between nodes? See decision 19")
 			}
 		}
 	}
 }
 
-// TestTerraformKeepsEnvironmentsApart: accounts, states and addresses are of one environment each, everybody refuses the
-// others' addresses, and nothing in the code can join two networks.
+// TestTerraformKeepsEnvironmentsApart: accounts, states and addresses are of one environment each, everybody refuses
+// the others' addresses, and nothing in the code can join two networks.
 func TestTerraformKeepsEnvironmentsApart(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
@@ -113,27 +114,30 @@ func TestTerraformKeepsEnvironmentsApart(t *testing.T) {
 			}
 		}
 	}
-	joins := regexp.MustCompile(`"aws_(vpc_peering_connection|ec2_transit_gateway|vpn_connection|dx_|networkmanager_|vpclattice_)`)
+	joins := regexp.MustCompile(
+		`"aws_(vpc_peering_connection|ec2_transit_gateway|vpn_connection|dx_|networkmanager_|vpclattice_)`)
 	eachFile(t, infrastructure, ".tf", func(path, content string) {
 		require.NotRegexp(t, joins, content, "%s can join two networks", path)
 	})
 }
 
-// TestTerraformMakesAllEnvironmentsAlike: the files that say what an environment is are the same in all; settings differ.
+// TestTerraformMakesAllEnvironmentsAlike: the files that say what an environment is are the same in all; its settings
+// differ.
 func TestTerraformMakesAllEnvironmentsAlike(t *testing.T) {
 	t.Parallel()
 	own := map[string]bool{"backend.tf": true, "environment.auto.tfvars": true}
-	model, err := filepath.Glob(filepath.Join(infrastructure, "environments", "prod", "*"))
+	prod := filepath.Join(infrastructure, "environments", "prod")
+	model, err := filepath.Glob(filepath.Join(prod, "*"))
 	require.NoError(t, err)
 	require.NotEmpty(t, model)
-	for _, path := range append(model, filepath.Join(infrastructure, "environments", "prod", "tests", "environment.tftest.hcl")) {
+	for _, path := range append(model, filepath.Join(prod, "tests", "environment.tftest.hcl")) {
 		if own[filepath.Base(path)] || filepath.Ext(path) == "" {
 			continue
 		}
 		want, err := os.ReadFile(path)
 		require.NoError(t, err)
 		for _, name := range environments {
-			other := strings.Replace(path, filepath.Join("environments", "prod"), filepath.Join("environments", name), 1)
+			other := strings.Replace(path, prod, filepath.Join(infrastructure, "environments", name), 1)
 			got, err := os.ReadFile(other)
 			require.NoError(t, err)
 			require.Equal(t, string(want), string(got), "%s differs from prod's", other)
@@ -180,7 +184,8 @@ func connections(t *testing.T, environment string) int {
 }
 
 // TestTerraformQueuesAreQuorumQueues looks at every object of every manifest: what declares a queue says quorum, what
-// chooses for others (a broker's configuration, a server's default) does too, and nothing mirrors, which RabbitMQ 4 forgot.
+// chooses for others (a broker's configuration, a server's default) does too, and nothing mirrors, which RabbitMQ 4 has
+// forgotten.
 func TestTerraformQueuesAreQuorumQueues(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]int{}
@@ -234,12 +239,13 @@ func notQuorum(kind string, object map[string]any) string {
 func TestTerraformFindsQueuesThatAreNotQuorum(t *testing.T) {
 	t.Parallel()
 	for name, document := range map[string]string{
-		"AClassicQueue":            "{kind: Queue, spec: {type: classic}}",
-		"AQueueWithoutType":        "{kind: Queue, spec: {name: x}}",
-		"AClassicBroker":           "{kind: RabbitmqBrokerConfig, spec: {queueType: classic}}",
-		"ABrokerOnTheBareCluster":  "{kind: Broker, spec: {config: {kind: RabbitmqCluster}}}",
-		"AServerWithoutDefault":    "{kind: RabbitmqCluster, spec: {replicas: 3}}",
-		"AServerOfTwo":             `{kind: RabbitmqCluster, spec: {replicas: 2, rabbitmq: {additionalConfig: "default_queue_type = quorum\n"}}}`,
+		"AClassicQueue":           "{kind: Queue, spec: {type: classic}}",
+		"AQueueWithoutType":       "{kind: Queue, spec: {name: x}}",
+		"AClassicBroker":          "{kind: RabbitmqBrokerConfig, spec: {queueType: classic}}",
+		"ABrokerOnTheBareCluster": "{kind: Broker, spec: {config: {kind: RabbitmqCluster}}}",
+		"AServerWithoutDefault":   "{kind: RabbitmqCluster, spec: {replicas: 3}}",
+		"AServerOfTwo": `{kind: RabbitmqCluster,
+			spec: {replicas: 2, rabbitmq: {additionalConfig: "default_queue_type = quorum\n"}}}`,
 		"APolicyThatMirrorsQueues": "{kind: Policy, spec: {definition: {ha-mode: all}}}",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -251,12 +257,16 @@ func TestTerraformFindsQueuesThatAreNotQuorum(t *testing.T) {
 	}
 }
 
-// TestTerraformFetchesTheSecretsThatManifestsName: each key of a Secret that is fetched is a setting or a credential, and
-// each that a manifest refers to is fetched.
+// TestTerraformFetchesTheSecretsThatManifestsName: each key of a Secret that is fetched is a setting or a credential,
+// and each that a manifest refers to is fetched.
 func TestTerraformFetchesTheSecretsThatManifestsName(t *testing.T) {
 	t.Parallel()
 	configuration, err := os.ReadFile("../../docs/configuration.md")
 	require.NoError(t, err)
+	settings := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(string(configuration), -1) {
+		settings[row[1]] = true
+	}
 	fetched := map[string]bool{}
 	eachFile(t, filepath.Join(infrastructure, "modules/platform/objects/secrets"), ".yaml", func(path, content string) {
 		for _, object := range objects(t, path, content) {
@@ -267,7 +277,7 @@ func TestTerraformFetchesTheSecretsThatManifestsName(t *testing.T) {
 			for key := range target["template"].(map[string]any)["data"].(map[string]any) {
 				fetched[target["name"].(string)+"/"+key] = true
 				if key == strings.ToUpper(key) {
-					require.Contains(t, string(configuration), "| `"+key+"` |", "%s fetches a setting that there is not", path)
+					require.Contains(t, settings, key, "%s fetches a setting that there is not", path)
 				}
 			}
 		}
@@ -277,8 +287,9 @@ func TestTerraformFetchesTheSecretsThatManifestsName(t *testing.T) {
 	if _, err := os.Stat("../../knative/base"); err != nil {
 		return // the manifests are not here yet
 	}
+	reference := regexp.MustCompile(`secretKeyRef:\s+name: (\S+)\s+key: (\S+)`)
 	eachFile(t, "../../knative/base", ".yaml", func(path, content string) {
-		for _, named := range regexp.MustCompile(`secretKeyRef:\s+name: (\S+)\s+key: (\S+)`).FindAllStringSubmatch(content, -1) {
+		for _, named := range reference.FindAllStringSubmatch(content, -1) {
 			if !strings.HasSuffix(path, "migrate.yaml") { // its Secret is the owner's, made for the moment of a migration
 				require.Contains(t, fetched, named[1]+"/"+named[2], "%s starts with a secret that nobody fetches", path)
 			}
@@ -291,7 +302,8 @@ func knativeMinimum(t *testing.T) string {
 	t.Helper()
 	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "knative.dev/pkg").Output()
 	require.NoError(t, err)
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(strings.TrimSpace(string(dir)), "version", "version.go"), nil, 0)
+	source := filepath.Join(strings.TrimSpace(string(dir)), "version", "version.go")
+	file, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
 	require.NoError(t, err)
 	var found string
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -391,8 +403,9 @@ func objects(t *testing.T, path, content string) []map[string]any {
 	if strings.Contains(path, "/templates/") { // of Helm charts: not YAML until they are rendered
 		return nil
 	}
+	filled := regexp.MustCompile(`\$\{(\w+)\}`).ReplaceAllString(content, "x-$1")
 	var found []map[string]any
-	for _, document := range regexp.MustCompile(`(?m)^---\n`).Split(regexp.MustCompile(`\$\{(\w+)\}`).ReplaceAllString(content, "x-$1"), -1) {
+	for _, document := range regexp.MustCompile(`(?m)^---\n`).Split(filled, -1) {
 		var object map[string]any
 		require.NoError(t, yaml.Unmarshal([]byte(document), &object), path)
 		if object["kind"] != nil {
