@@ -237,7 +237,7 @@ func TestBudgetsFitTheCosts(t *testing.T) {
 	costs, err := os.ReadFile("../../docs/costs.md")
 	require.NoError(t, err)
 	for _, environment := range []string{"dev", "staging", "prod"} {
-		row := regexp.MustCompile(`(?m)^\| `+environment+` \| (\d+) \| \d+ \| (\d+) \|$`).FindSubmatch(costs)
+		row := regexp.MustCompile(`(?m)^\| ` + environment + ` \| (\d+) \| \d+ \| (\d+) \|$`).FindSubmatch(costs)
 		require.NotNil(t, row, environment)
 		start, err := strconv.ParseFloat(string(row[1]), 64)
 		require.NoError(t, err)
