@@ -230,8 +230,8 @@ func TestStatesAreApart(t *testing.T) {
 	}
 }
 
-// TestBudgetsFitTheCosts: a budget below what an environment costs cries wolf each month; one above the most that it can
-// cost says nothing.
+// TestBudgetsFitTheCosts: a budget below what an environment costs cries wolf each month; one above the most that it
+// can cost says nothing.
 func TestBudgetsFitTheCosts(t *testing.T) {
 	t.Parallel()
 	costs, err := os.ReadFile("../../docs/costs.md")
