@@ -8,7 +8,7 @@ PATH="$PWD/.dev/bin:$PATH"
 
 go run ./hack/accessdoc -check
 go test -count=1 ./hack/accessdoc
-go test -count=1 -run '^(TestEdge|TestGitHub|TestSecrets|TestImages|TestStates)' ./test/contract
+go test -count=1 -run '^(TestEdge|TestBudgets|TestGitHub|TestSecrets|TestImages|TestStates)' ./test/contract
 
 # Drift, on a configuration that needs no provider: Terraform's own terraform_data.
 command -v terraform >/dev/null || { echo "verify-posture: terraform is missing: see hack/verify-terraform.sh" >&2; exit 1; }

@@ -13,13 +13,13 @@ const (
 	documentPath = "docs/security/access.md"
 )
 
-var errStale = errors.New(documentPath + " is not what terraform/ says: run `go run ./hack/accessdoc`")
+var errStale = errors.New("accessdoc: " + documentPath + " is not what terraform/ says: run `go run ./hack/accessdoc`")
 
 func main() {
 	check := flag.Bool("check", false, "say whether the document is current, and write nothing")
 	flag.Parse()
 	if err := run(*check); err != nil {
-		fmt.Fprintln(os.Stderr, "accessdoc:", err)
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }

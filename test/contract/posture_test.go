@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -140,8 +141,8 @@ func TestGitHubOwnersReview(t *testing.T) {
 
 // inState are the secrets that Terraform's state cannot do without, with the reason.
 var inState = map[string]string{
-	"modules/data: random_password.redis":     "ElastiCache takes its token by no write-only argument; it is rotated at once",
-	"modules/data: random_password.amazon_mq": "Amazon MQ, where it is used at all, takes no password by a write-only argument",
+	"modules/data: random_password.redis":     "ElastiCache takes no token by a write-only argument; rotated at once",
+	"modules/data: random_password.amazon_mq": "Amazon MQ, where it is used, takes no password by a write-only argument",
 }
 
 // TestSecretsStayOutOfState: what is secret is ephemeral, and written by write-only arguments.
@@ -226,5 +227,24 @@ func TestStatesAreApart(t *testing.T) {
 		require.Equal(t, cty.StringVal("alias/"+bucket.AsString()), backend["kms_key_id"], dir)
 		require.Equal(t, cty.True, backend["encrypt"], dir)
 		require.Equal(t, cty.True, backend["use_lockfile"], dir)
+	}
+}
+
+// TestBudgetsFitTheCosts: a budget below what an environment costs cries wolf each month; one above the most that it
+// can cost says nothing.
+func TestBudgetsFitTheCosts(t *testing.T) {
+	t.Parallel()
+	costs, err := os.ReadFile("../../docs/costs.md")
+	require.NoError(t, err)
+	for _, environment := range []string{"dev", "staging", "prod"} {
+		row := regexp.MustCompile(`(?m)^\| ` + environment + ` \| (\d+) \| \d+ \| (\d+) \|$`).FindSubmatch(costs)
+		require.NotNil(t, row, environment)
+		start, err := strconv.ParseFloat(string(row[1]), 64)
+		require.NoError(t, err)
+		most, err := strconv.ParseFloat(string(row[2]), 64)
+		require.NoError(t, err)
+		budget, _ := settings(t, environment)["monthly_usd"].AsBigFloat().Float64()
+		require.Greater(t, budget, start, environment)
+		require.Less(t, budget, most, environment)
 	}
 }

@@ -47,6 +47,6 @@ rotation_image = "000000000001.dkr.ecr.eu-central-1.amazonaws.com/homing/homing-
 
 # Who is told, what it may cost, and how much may come in.
 alarm_emails = ["aws-dev@homing.example"]
-monthly_usd  = 700
+monthly_usd  = 1200
 
 events_per_5_minutes = 30000

@@ -46,6 +46,6 @@ rotation_image = "000000000003.dkr.ecr.eu-central-1.amazonaws.com/homing/homing-
 
 # Who is told, what it may cost, and how much may come in.
 alarm_emails = ["aws-prod@homing.example"]
-monthly_usd  = 2500
+monthly_usd  = 3500
 
 events_per_5_minutes = 300000

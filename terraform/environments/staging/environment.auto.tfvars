@@ -47,6 +47,6 @@ rotation_image = "000000000002.dkr.ecr.eu-central-1.amazonaws.com/homing/homing-
 
 # Who is told, what it may cost, and how much may come in.
 alarm_emails = ["aws-staging@homing.example"]
-monthly_usd  = 1100
+monthly_usd  = 2000
 
 events_per_5_minutes = 30000
