@@ -122,9 +122,9 @@ func (a *Accepter) Accept(ctx context.Context, events []webhook.Event,
 	allowed func(ctx context.Context, version int64) error,
 ) ([]Receipt, error) {
 	receipts := make([]Receipt, len(events))
-	todo := make([]int, len(events))
-	for i := range todo {
-		todo[i] = i
+	pending := make([]int, len(events))
+	for i := range pending {
+		pending[i] = i
 	}
 	var stale int64
 	for range maxRedo {
@@ -137,7 +137,7 @@ func (a *Accepter) Accept(ctx context.Context, events []webhook.Event,
 				return nil, err
 			}
 		}
-		if err := a.holdToSchemas(events, todo, subs); err != nil {
+		if err := a.holdToSchemas(events, pending, subs); err != nil {
 			// Only the present schema may refuse; of what is written, the write says whether it was that.
 			now, versionErr := a.cfg.Store.ConfigVersion(ctx, events[0].Tenant)
 			if versionErr != nil {
@@ -149,8 +149,8 @@ func (a *Accepter) Accept(ctx context.Context, events []webhook.Event,
 			stale = subs.version
 			continue
 		}
-		todo, err = a.write(ctx, events, todo, subs, receipts)
-		if err != nil || len(todo) == 0 {
+		pending, err = a.write(ctx, events, pending, subs, receipts)
+		if err != nil || len(pending) == 0 {
 			return receipts, err
 		}
 		stale = subs.version
@@ -159,12 +159,12 @@ func (a *Accepter) Accept(ctx context.Context, events []webhook.Event,
 		store.ErrUnavailable)
 }
 
-// write matches and stores the events named by todo, fills in their receipts, and returns those that were stale.
-func (a *Accepter) write(ctx context.Context, events []webhook.Event, todo []int, subs *subscriptions,
+// write matches and stores the events named by pending, fills in their receipts, and returns those that were stale.
+func (a *Accepter) write(ctx context.Context, events []webhook.Event, pending []int, subs *subscriptions,
 	receipts []Receipt,
 ) (stale []int, err error) {
-	group := make([]store.NewEvent, len(todo))
-	for i, at := range todo {
+	group := make([]store.NewEvent, len(pending))
+	for i, at := range pending {
 		group[i] = a.plan(events[at], subs)
 	}
 	accepted, err := a.commit(ctx, group)
@@ -173,7 +173,7 @@ func (a *Accepter) write(ctx context.Context, events []webhook.Event, todo []int
 	}
 	var refused error
 	for i, result := range accepted {
-		at := todo[i]
+		at := pending[i]
 		switch result.Status {
 		case store.AcceptStale:
 			stale = append(stale, at)

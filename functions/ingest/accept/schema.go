@@ -43,11 +43,11 @@ func compileSchemas(list []store.EventSchema, onBad func(eventType string, err e
 	return compiled
 }
 
-// holdToSchemas holds the events named by todo to the schemas of their types, and marks those that are to be kept all
+// holdToSchemas holds the events named by pending to the schemas of their types, and marks those that are to be kept all
 // the same. Errors: ErrSchema.
-func (a *Accepter) holdToSchemas(events []webhook.Event, todo []int, subs *subscriptions) error {
+func (a *Accepter) holdToSchemas(events []webhook.Event, pending []int, subs *subscriptions) error {
 	var errs []error
-	for _, at := range todo {
+	for _, at := range pending {
 		e := &events[at]
 		e.SchemaError = "" // an earlier version of the configuration may have marked it
 		if subs.schemas == nil {
