@@ -43,7 +43,7 @@ func compileSchemas(list []store.EventSchema, onBad func(eventType string, err e
 	return compiled
 }
 
-// holdToSchemas holds the events named by pending to the schemas of their types, and marks those that are to be kept all
+// holdToSchemas holds the events named by pending to the schemas of their types, and marks those that are kept all
 // the same. Errors: ErrSchema.
 func (a *Accepter) holdToSchemas(events []webhook.Event, pending []int, subs *subscriptions) error {
 	var errs []error
