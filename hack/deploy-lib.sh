@@ -78,9 +78,9 @@ serving_revision() {
     sort -rn | awk '$1 > 0 && !found {print $2; found = 1}'
 }
 
-# route SERVICE FLAG...: changes its traffic, with kn; a tag canary goes with it.
+# route SERVICE FLAG...: changes its traffic, with kn; a tag canary goes with it. (Callers have a readonly $service.)
 route() {
-  local service=$1 untag=(); shift
-  [ -z "$(of "$service" '{.spec.traffic[?(@.tag=="canary")].tag}')" ] || untag=(--untag canary)
-  kn service update "$service" -n "$NAMESPACE" "${untag[@]}" "$@" --wait >&2
+  local name=$1 untag=(); shift
+  [ -z "$(of "$name" '{.spec.traffic[?(@.tag=="canary")].tag}')" ] || untag=(--untag canary)
+  kn service update "$name" -n "$NAMESPACE" "${untag[@]}" "$@" --wait >&2
 }

@@ -47,6 +47,12 @@ serve() {
   kn service apply "$1" -n "$NAMESPACE" -f /dev/stdin --wait --wait-timeout "$WAIT" <<<"$text" >&2
 }
 
+# settled: all the rest ready too. It takes a moment after the services are there: their addresses are what it waits for.
+settled() {
+  local objects; mapfile -t objects < <(manifest -overlay "$OVERLAY" -ready)
+  kubectl wait -n "$NAMESPACE" "${objects[@]}" --for=condition=Ready --timeout="${WAIT}s" >&2
+}
+
 mapfile -t all < <(manifest -overlay "$OVERLAY" -services)
 [ ${#all[@]} -gt 0 ] || die "the manifests of $ENV are not right"
 ground
@@ -58,4 +64,5 @@ if [ ${#services[@]} = 0 ]; then
   migrate
 fi
 for service in "${services[@]}"; do serve "$service"; done
+[ $# -gt 0 ] || settled
 say "$ENV: ${services[*]}"
