@@ -52,6 +52,7 @@ test: ## Start the services, then run all tests (PKG=./pkg/store/... for some)
 
 .PHONY: test-knative
 test-knative: $(BROKER) ## Check the manifests by Knative's API types, and run the real data plane of its RabbitMQ broker
+	cd test/knative && $(GO) vet -tags 'e2e faults images' ./...
 	$(WITH_SERVICES) cd test/knative && $(TEST) -timeout 15m ./...
 
 .PHONY: broker
@@ -119,7 +120,7 @@ ENV ?= dev
 SERVICE ?=
 export ENV
 
-SHELLCHECKED := hack/canary.sh hack/deploy.sh hack/deploy-lib.sh hack/images.sh hack/promote.sh hack/rollback.sh \
+SHELLCHECKED := hack/canary.sh hack/deploy.sh hack/deploy-lib.sh hack/e2e-knative.sh hack/images.sh hack/promote.sh hack/rollback.sh \
   hack/secrets.sh hack/status.sh hack/tools.sh hack/undeploy.sh
 
 .PHONY: lint-scripts
@@ -149,6 +150,10 @@ promote: ## Give the newest revision all traffic (ENV=dev SERVICE=deliver)
 .PHONY: rollback
 rollback: ## Give an older revision all traffic (ENV=dev SERVICE=deliver REVISION= for which)
 	hack/rollback.sh $(SERVICE) $(REVISION)
+
+.PHONY: e2e-knative
+e2e-knative: ## Try everything on the cluster, which nobody uses, and write docs/knative-report.md (PART=Burst for a part)
+	hack/e2e-knative.sh $(PART)
 
 .PHONY: images
 images: ## Build the images with ko and push them to KO_DOCKER_REPO

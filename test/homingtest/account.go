@@ -3,6 +3,7 @@ package homingtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -209,7 +210,9 @@ func Successes(posts []*Post) (n int) {
 	return n
 }
 
-// invariants are queries that must find nothing, at any time.
+// Invariants returns queries that must find nothing, at any time, each by what it would mean.
+func Invariants() map[string]string { return maps.Clone(invariants) }
+
 var invariants = map[string]string{
 	"a delivery that has ended is to be woken, or one that has not is forgotten": `
 		SELECT count(*) FROM deliveries
