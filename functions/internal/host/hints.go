@@ -161,7 +161,7 @@ func (h *Host) jobsHinter() func() {
 		for {
 			select {
 			case <-said:
-				h.publishJobsHint(ctx)
+				h.publishEmptyHint(ctx, wire.TypeJobs)
 			case <-ctx.Done():
 				return
 			}
@@ -173,21 +173,6 @@ func (h *Host) jobsHinter() func() {
 		default:
 		}
 	}
-}
-
-func (h *Host) publishJobsHint(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, bus.HintTimeoutDefault)
-	defer cancel()
-	now := h.clock.Now()
-	e, err := wire.Encode(&wire.Hint{Type: wire.TypeJobs}, h.ids.New(now), now)
-	if err == nil {
-		err = h.bus.Publish(ctx, bus.BrokerDeliveries, e)
-	}
-	if err != nil {
-		h.hints.note(wire.TypeJobs, hintFailed, 1, err)
-		return
-	}
-	h.hints.note(wire.TypeJobs, hintPublished, 1, nil)
 }
 
 // publishHints sends hints of a type, each of one partition, and returns once the bus has them all.

@@ -41,6 +41,8 @@ type Host struct {
 	// undecodable, set before anything starts, takes what came from RabbitMQ and is no event; nil where nobody does.
 	undecodable func(ctx context.Context, u bus.Undecodable) error
 
+	awake awake // retry's, on Knative
+
 	routes        routes
 	manage        *api.API // nil where there is none
 	server        *server.Server

@@ -233,6 +233,33 @@ func TestATickThatIsHeldDoesNotKeepTheProcessFromStopping(t *testing.T) {
 	require.NoError(t, <-answered)
 }
 
+// TestRetryStaysAwakeWhileTimersComeDue: to Knative only a request under way is a reason to keep a process.
+func TestRetryStaysAwakeWhileTimersComeDue(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	h, base := c.run(t, config.FunctionRetry, Retry)
+	setTimer(t, base, time.Now().Add(90*time.Minute))
+	require.Empty(t, c.sink, "that is after the next tick")
+
+	setTimer(t, base, time.Now().Add(30*time.Minute))
+	again := <-c.sink
+	require.Equal(t, wire.TypeRescheduled, again.Get("Ce-Type"), "a hint follows the one that was held")
+	require.Equal(t, http.StatusNoContent, post(t, base, "ce-type", again.Get("Ce-Type"), "ce-partition", "0"))
+	require.Len(t, c.sink, 1, "and so on, as long as the timer is there")
+	<-c.sink
+
+	tick := request(t, base, nil, "ce-type", wire.TypeTick)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := send(tick)
+		ended <- err
+	}()
+	require.Eventually(t, h.awake.held.Load, time.Minute, time.Millisecond)
+	setTimer(t, base, time.Now().Add(30*time.Minute))
+	require.Empty(t, ended, "the tick is held")
+	require.Empty(t, c.sink, "which is enough")
+}
+
 // setTimer has retry set a timer.
 func setTimer(t *testing.T, base string, due time.Time) {
 	t.Helper()

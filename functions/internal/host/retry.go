@@ -46,14 +46,20 @@ func Retry(h *Host) error {
 		Metrics: schedule.NewMetrics(h.tel.Registry()),
 	})
 	h.parts = append(h.parts, loop("timers", s.Run), loop("jobs", s.RunJobs))
+	rescheduled := s.Rescheduled
 	if h.cfg.Mode() == config.ModeKnative {
+		rescheduled = func(ctx context.Context, hint wire.Hint) error {
+			err := s.Rescheduled(ctx, hint)
+			h.awake.hint(ctx, h, s)
+			return err
+		}
 		h.subscriptions = append(h.subscriptions, subscription{
 			Subscription: bus.Subscription{
 				Name: "tick", Filter: map[string]string{"type": wire.TypeTick}, Parallelism: maxTicks,
 			},
 			handler: func(ctx context.Context, _ event.Event) error {
 				h.tick(ctx, s)
-				h.hold(ctx, s)
+				h.awake.tick(ctx, h, s)
 				return nil
 			},
 		})
@@ -67,7 +73,7 @@ func Retry(h *Host) error {
 			if hint.Type == wire.TypeJobs {
 				return s.JobsDue(ctx, hint)
 			}
-			return s.Rescheduled(ctx, hint)
+			return rescheduled(ctx, hint)
 		})
 	})
 }
@@ -75,7 +81,7 @@ func Retry(h *Host) error {
 // maxTicks is how many ticks a process takes at once: each may be held while timers come due.
 const maxTicks = 4
 
-// hold keeps a tick's request while timers come due before the next tick, but not a process from stopping.
+// hold keeps a request while timers come due before the next tick, but not a process from stopping.
 func (h *Host) hold(ctx context.Context, s *schedule.Scheduler) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
