@@ -119,8 +119,10 @@ ENV ?= dev
 SERVICE ?=
 export ENV
 
-SHELLCHECKED := hack/canary.sh hack/deploy.sh hack/deploy-lib.sh hack/images.sh hack/promote.sh hack/rollback.sh \
-  hack/secrets.sh hack/status.sh hack/tools.sh hack/undeploy.sh
+SHELLCHECKED := hack/analyse.sh hack/bluegreen.sh hack/canary.sh hack/deploy.sh hack/deploy-lib.sh hack/drift.sh \
+  hack/e2e-pipeline.sh hack/images.sh hack/kubeconfig.sh hack/promote.sh hack/provenance.sh hack/publish.sh \
+  hack/registry-login.sh hack/rollback.sh hack/rollout.sh hack/scan-images.sh hack/secrets.sh hack/sign.sh hack/smoke.sh \
+  hack/status.sh hack/tools.sh hack/undeploy.sh hack/verify-image.sh hack/verify-workflows.sh .ci/run
 
 .PHONY: lint-scripts
 lint-scripts: ## Check the scripts that deploy (shellcheck, a Debian package)
@@ -137,6 +139,14 @@ undeploy: ## Take it off the cluster again; the data stays (ENV=dev)
 .PHONY: status
 status: ## Show what is in the cluster, and whether it is ready (ENV=dev)
 	hack/status.sh
+
+.PHONY: analyse
+analyse: ## Watch a canary, and say whether to promote it (ENV=dev SERVICE=deliver)
+	hack/analyse.sh $(SERVICE)
+
+.PHONY: rollout
+rollout: ## Bring a version into an environment: schema, then each service by canary (ENV=prod STRATEGY=)
+	hack/rollout.sh $(SERVICE)
 
 .PHONY: canary
 canary: ## Give a new revision a part of the traffic (ENV=dev SERVICE=deliver PERCENT=10)
@@ -164,6 +174,11 @@ verify-infra: ## Check infrastructure and monitoring without a cloud: takes some
 	hack/verify-terraform.sh
 	hack/verify-posture.sh
 	hack/verify-monitoring.sh
+	hack/verify-workflows.sh
+
+.PHONY: verify-security
+verify-security: ## Look for what is known to be unsafe, in code, dependencies, images and infrastructure
+	hack/verify-security.sh
 
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests
