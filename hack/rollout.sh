@@ -10,7 +10,7 @@
 #
 # When a canary is rolled back, it ends there with exit 1: services that came before keep their new version, those after it
 # their old one. Versions next to each other work together, so that is a state to stay in. A service that is not there yet
-# is deployed at once. Images: as for hack/deploy.sh, or from the lines IMAGE_…=… of IMAGES_ENV (hack/publish.sh).
+# is deployed at once, and one that was rolled back is not pinned any more. Images: as for hack/deploy.sh, or from the lines IMAGE_…=… of IMAGES_ENV (hack/publish.sh).
 set -euo pipefail
 # shellcheck source=hack/deploy-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/deploy-lib.sh"
@@ -50,8 +50,11 @@ by_canary() {
 
 hack/deploy.sh migrate
 for service in "${services[@]}"; do
-  if [ "$strategy" = at-once ] || ! exists "$service"; then
+  if ! exists "$service"; then
     hack/deploy.sh "$service"
+  elif [ "$strategy" = at-once ]; then
+    hack/deploy.sh "$service"
+    hack/promote.sh "$service" # the old one may be pinned
   elif [ "$strategy" = canary ]; then
     by_canary "$service"
   else

@@ -30,7 +30,7 @@ func TestRollout(t *testing.T) {
 		fails string
 	}{
 		"AtOnceInDev": {
-			[]string{"ENV=dev"}, "deploy migrate; deploy ingest; deploy deliver", "",
+			[]string{"ENV=dev"}, "deploy migrate; deploy ingest; promote ingest; deploy deliver; promote deliver", "",
 		},
 		"ByCanaryElsewhere": {
 			[]string{"ENV=staging", "CANARY_PERCENT=20"},
