@@ -166,7 +166,7 @@ images: ## Build the images with ko and push them to KO_DOCKER_REPO
 
 .PHONY: verify-images
 verify-images: ## Build the images twice into a registry of their own, and look at what is in them
-	hack/tools.sh ko
+	hack/tools.sh ko cosign crane
 	$(GO) test -C test/knative -tags images -count=1 -v -timeout 30m ./images
 
 .PHONY: verify-infra

@@ -86,7 +86,7 @@ need kubectl
 if [ -z "${IMAGE_INGEST:-}" ]; then
   IMAGES_FILE=$WORK/images.txt hack/images.sh
   while read -r image; do
-    name=${image%@*} && name=${name%:*} && name=${name##*/}
+    name=${image%@*} && name=${name##*/} && name=${name%%:*}
     export "IMAGE_$(tr '[:lower:]-' '[:upper:]_' <<<"$name")=$image"
   done <"$WORK/images.txt"
 else

@@ -26,7 +26,7 @@ fi
 : >"${IMAGES_ENV:=/dev/null}"
 for image in "${images[@]}"; do
   name=${image%@*} digest=${image#*@}
-  name=${name%:*} name=${name##*/}
+  name=${name##*/} && name=${name%%:*}
   target=$REGISTRY/$name
   # A tag that is there names this image already, or is not to be moved.
   there=$(crane digest "$target:$tag" 2>/dev/null || true)
