@@ -96,16 +96,22 @@ func TestExpand(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
 	const good = `samples: {query: "a{$pods}", least: 1}, checks: [{name: n, query: "q{$pods}[$window]", most: 1}]`
+	one := func(check string) string {
+		return `services: {deliver: {samples: {query: "a{$pods}", least: 1}, checks: [{name: n, ` + check + `}]}}`
+	}
 	for name, c := range map[string]struct{ service, says string }{
-		"Nothing":         {"", "services: {}"},
-		"AnUnknownField":  {"deliver", "services: {deliver: {limits: 1, " + good + "}}"},
-		"NoChecks":        {"deliver", `services: {deliver: {samples: {query: "a{$pods}", least: 1}}}`},
-		"NoLeast":         {"deliver", `services: {deliver: {samples: {query: "a{$pods}"}, checks: [{name: n, query: "q{$pods}[$window]", most: 1}]}}`},
-		"OfAllRevisions":  {"deliver", `services: {deliver: {samples: {query: "a{$pods}", least: 1}, checks: [{name: n, query: "q[$window]", most: 1}]}}`},
-		"NoLimit":         {"deliver", `services: {deliver: {samples: {query: "a{$pods}", least: 1}, checks: [{name: n, query: "q{$pods}[$window]"}]}}`},
-		"TwoLimits":       {"deliver", `services: {deliver: {samples: {query: "a{$pods}", least: 1}, checks: [{name: n, query: "q{$pods}[$window]", most: 1, factor: 2}]}}`},
+		"Nothing":        {"", "services: {}"},
+		"AnUnknownField": {"deliver", "services: {deliver: {limits: 1, " + good + "}}"},
+		"NoChecks":       {"deliver", `services: {deliver: {samples: {query: "a{$pods}", least: 1}}}`},
+		"NoLeast": {
+			"deliver",
+			`services: {deliver: {samples: {query: "a{$pods}"}, checks: [{name: n, query: "q{$pods}[$window]", most: 1}]}}`,
+		},
+		"OfAllRevisions":  {"deliver", one(`query: "q[$window]", most: 1`)},
+		"NoLimit":         {"deliver", one(`query: "q{$pods}[$window]"`)},
+		"TwoLimits":       {"deliver", one(`query: "q{$pods}[$window]", most: 1, factor: 2`)},
+		"NegativeAllowed": {"deliver", one(`query: "q{$pods}[$window]", most: -1`)},
 		"AnotherService":  {"ingest", "services: {deliver: {" + good + "}}"},
-		"NegativeAllowed": {"deliver", `services: {deliver: {samples: {query: "a{$pods}", least: 1}, checks: [{name: n, query: "q{$pods}[$window]", most: -1}]}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -94,8 +94,8 @@ func conclude(a *analysis, last *round) verdict {
 // strikes counts, for each check, in how many rounds running it has failed.
 type strikes map[string]int
 
-// add takes a round in, and reports whether a check has failed so many times running. A round without samples enough, or
-// where a check is not known, begins anew: it says nothing.
+// add takes a round in, and reports whether a check has failed so many times running. A round without samples enough,
+// or where a check is not known, begins anew: it says nothing.
 func (s strikes) add(a *analysis, r *round, most int) bool {
 	out := false
 	for _, res := range r.results {

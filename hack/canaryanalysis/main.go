@@ -84,8 +84,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	return o, nil
 }
 
-// watch asks in rounds until the time is over, or until a check has failed too often. When it is interrupted, nothing is
-// known.
+// watch asks in rounds until the time is over, or until a check has failed too often. When it is interrupted, nothing
+// is known.
 func watch(ctx context.Context, s *source, a *analysis, o *options, log io.Writer) (*round, verdict, int) {
 	end := time.Now().Add(o.watch)
 	failed := strikes{}

@@ -10,8 +10,9 @@ import (
 func report(o *options, a *analysis, r *round, v verdict, rounds int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## Canary %s: %s\n\n", o.canary, v)
-	fmt.Fprintf(&b, "Beside %s, over the last %s, in %d rounds. Samples: %s of the canary and %s of the stable revision; %s needed.\n\n",
-		o.stable, o.window, rounds, r.canarySamples, r.stableSamples, number(a.Samples.Least))
+	fmt.Fprintf(&b, "Beside %s, over the last %s, in %d rounds. ", o.stable, o.window, rounds)
+	fmt.Fprintf(&b, "Samples: %s of the canary and %s of the stable revision; %s needed.\n\n",
+		r.canarySamples, r.stableSamples, number(a.Samples.Least))
 	b.WriteString("| check | canary | stable | at most | |\n|---|---:|---:|---:|---|\n")
 	for _, res := range r.results {
 		stable := "–"

@@ -48,7 +48,8 @@ func drawWorkflow(out *bytes.Buffer, w *workflow.Workflow) {
 	out.WriteString("  end\n")
 	for _, event := range slices.Sorted(maps.Keys(w.On)) {
 		if event != "workflow_call" {
-			fmt.Fprintf(out, "  %s([\"%s\"]) --> %s\n", id("on", name(w.File), event), trigger(event, w.On[event]), id("w", name(w.File)))
+			fmt.Fprintf(out, "  %s([\"%s\"]) --> %s\n",
+				id("on", name(w.File), event), trigger(event, w.On[event]), id("w", name(w.File)))
 		}
 	}
 	for _, j := range w.Jobs {

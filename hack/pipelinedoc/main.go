@@ -17,7 +17,8 @@ const (
 	end          = "<!-- End of what is drawn. -->\n"
 )
 
-var errStale = errors.New("pipelinedoc: " + documentPath + " is not what the workflows say: run `go run ./hack/pipelinedoc`")
+var errStale = errors.New("pipelinedoc: " + documentPath +
+	" is not what the workflows say: run `go run ./hack/pipelinedoc`")
 
 func main() {
 	check := flag.Bool("check", false, "say whether the drawing is current, and write nothing")

@@ -10,8 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// standIns are the scripts that hack/rollout.sh calls, and the programs that they need, each of which writes down how it was
-// called, and ends as EXITS says. What they really do, hack/e2e-pipeline.sh shows on a cluster; here it is their order.
+// standIns are the scripts that hack/rollout.sh calls, and the programs that they need, each of which writes down how
+// it was called, and ends as EXITS says. What they really do, hack/e2e-pipeline.sh shows on a cluster; here it is their
+// order.
 var standIns = map[string]string{
 	"hack/deploy.sh": "", "hack/canary.sh": "", "hack/analyse.sh": "", "hack/promote.sh": "", "hack/rollback.sh": "",
 	"hack/bluegreen.sh": "", "hack/tools.sh": "",
@@ -87,10 +88,10 @@ func rollout(t *testing.T, env []string) (calls, said string, err error) {
 	for _, sub := range []string{"hack", ".dev/bin"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, sub), 0o700))
 	}
-	for _, real := range []string{"hack/rollout.sh", "hack/deploy-lib.sh"} {
-		text, err := os.ReadFile(filepath.Join(repository, real))
+	for _, genuine := range []string{"hack/rollout.sh", "hack/deploy-lib.sh"} {
+		text, err := os.ReadFile(filepath.Join(repository, genuine))
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, real), text, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, genuine), text, 0o700))
 	}
 	for path, does := range standIns {
 		text := "#!/usr/bin/env bash\n" + does + "\n"

@@ -19,7 +19,8 @@ import (
 
 const repository = "../.."
 
-// granted are the rights that jobs have beyond reading the code, by file and job. A right that is not here needs a reason.
+// granted are the rights that jobs have beyond reading the code, by file and job. A right that is not here needs a
+// reason.
 var granted = map[string]string{
 	"deploy.yml build":              "id-token packages:write",
 	"deploy.yml dev":                "id-token packages:read", // a call gives what the called job asks for
@@ -212,27 +213,43 @@ jobs:
 	}
 	require.Empty(t, broken(right))
 	for name, c := range map[string]struct{ old, planted, says string }{
-		"StrangersChanges":   {"  schedule:", "  pull_request_target:\n  schedule:", "pull_request_target"},
-		"AllRights":          {"permissions: {}\n", "", "permissions: {}"},
-		"MoreRights":         {"contents: read, id-token", "contents: write, id-token", "permissions are contents:write id-token"},
-		"NoRightsSaid":       {"    permissions: {contents: read, id-token: write}\n", "", "permissions are"},
-		"NoConcurrency":      {"concurrency: {group: drift}\n", "", "no concurrency"},
-		"NoTimeout":          {"    timeout-minutes: 5\n", "", "needs timeout-minutes"},
-		"AnyRunner":          {"ubuntu-24.04", "ubuntu-latest", "a runner of a version"},
-		"ByTag":              {"08c6903cd8c0fde910a37f88322edcfb5dd907a8", "v5", "not pinned"},
-		"AStrangersAction":   {"actions/checkout@", "someone/checkout@", "does not allow someone/checkout"},
-		"TokenLeftBehind":    {"persist-credentials: false", "fetch-depth: 0", "leaves the token"},
-		"AShell":             {`hack/drift.sh "terraform/environments/$ENVIRONMENT"`, "hack/drift.sh x && rm -rf x", "not one line"},
-		"TwoLines":           {`hack/drift.sh "terraform/environments/$ENVIRONMENT"`, "|\n          hack/drift.sh x\n          hack/drift.sh y", "not one line"},
-		"AnotherProgram":     {"hack/drift.sh", "curl", "not one line"},
-		"Injection":          {"$ENVIRONMENT", "${{ github.head_ref }}", "may be a command"},
-		"NoSuchScript":       {"hack/drift.sh", "hack/drifts.sh", "no such script"},
-		"NoSuchTarget":       {`hack/drift.sh "terraform/environments/$ENVIRONMENT"`, "make drift", "no make target"},
-		"AnUncheckedScript":  {"hack/drift.sh", "hack/services.sh", "lint-scripts does not look"},
-		"ASecretUnapproved":  {`$ENVIRONMENT"`, "$ENVIRONMENT\"\n        env: {KEY: \"${{ secrets.KEY }}\"}", "without an environment"},
-		"ASecretGivenAway":   {"persist-credentials: false", "persist-credentials: false, token: \"${{ secrets.KEY }}\"", "gives a secret"},
-		"ARoleUnapproved":    {"persist-credentials: false", "persist-credentials: false, role-to-assume: \"${{ vars.DEPLOY_ROLE }}\"", "a role that changes"},
-		"ACallFromElsewhere": {"    runs-on: ubuntu-24.04\n", "    uses: someone/x/.github/workflows/x.yml@main\n", "calls what is not here"},
+		"StrangersChanges": {"  schedule:", "  pull_request_target:\n  schedule:", "pull_request_target"},
+		"AllRights":        {"permissions: {}\n", "", "permissions: {}"},
+		"MoreRights": {
+			"contents: read, id-token", "contents: write, id-token", "permissions are contents:write id-token",
+		},
+		"NoRightsSaid":     {"    permissions: {contents: read, id-token: write}\n", "", "permissions are"},
+		"NoConcurrency":    {"concurrency: {group: drift}\n", "", "no concurrency"},
+		"NoTimeout":        {"    timeout-minutes: 5\n", "", "needs timeout-minutes"},
+		"AnyRunner":        {"ubuntu-24.04", "ubuntu-latest", "a runner of a version"},
+		"ByTag":            {"08c6903cd8c0fde910a37f88322edcfb5dd907a8", "v5", "not pinned"},
+		"AStrangersAction": {"actions/checkout@", "someone/checkout@", "does not allow someone/checkout"},
+		"TokenLeftBehind":  {"persist-credentials: false", "fetch-depth: 0", "leaves the token"},
+		"AShell": {
+			`hack/drift.sh "terraform/environments/$ENVIRONMENT"`, "hack/drift.sh x && rm -rf x", "not one line",
+		},
+		"TwoLines": {
+			`hack/drift.sh "terraform/environments/$ENVIRONMENT"`, "|\n          hack/drift.sh x\n          hack/drift.sh y",
+			"not one line",
+		},
+		"AnotherProgram":    {"hack/drift.sh", "curl", "not one line"},
+		"Injection":         {"$ENVIRONMENT", "${{ github.head_ref }}", "may be a command"},
+		"NoSuchScript":      {"hack/drift.sh", "hack/drifts.sh", "no such script"},
+		"NoSuchTarget":      {`hack/drift.sh "terraform/environments/$ENVIRONMENT"`, "make drift", "no make target"},
+		"AnUncheckedScript": {"hack/drift.sh", "hack/services.sh", "lint-scripts does not look"},
+		"ASecretUnapproved": {
+			`$ENVIRONMENT"`, "$ENVIRONMENT\"\n        env: {KEY: \"${{ secrets.KEY }}\"}", "without an environment",
+		},
+		"ASecretGivenAway": {
+			"persist-credentials: false", "persist-credentials: false, token: \"${{ secrets.KEY }}\"", "gives a secret",
+		},
+		"ARoleUnapproved": {
+			"persist-credentials: false", "persist-credentials: false, role-to-assume: \"${{ vars.DEPLOY_ROLE }}\"",
+			"a role that changes",
+		},
+		"ACallFromElsewhere": {
+			"    runs-on: ubuntu-24.04\n", "    uses: someone/x/.github/workflows/x.yml@main\n", "calls what is not here",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -266,7 +283,8 @@ func TestGitHubAllowsWhatIsUsed(t *testing.T) {
 	comment := regexp.MustCompile(`uses: ([\w./-]+)@([0-9a-f]{40}) # v\d+\.\d+\.\d+\n`)
 	for _, w := range workflows(t) {
 		pins := comment.FindAllStringSubmatch(w.Text, -1)
-		require.Len(t, pins, strings.Count(w.Text, "uses: ")-strings.Count(w.Text, "uses: ./"), "%s: a pin without its version", w.File)
+		actions := strings.Count(w.Text, "uses: ") - strings.Count(w.Text, "uses: ./")
+		require.Len(t, pins, actions, "%s: a pin without its version", w.File)
 		for _, pin := range pins {
 			if digests[pin[1]] == "" {
 				digests[pin[1]] = pin[2]

@@ -76,10 +76,17 @@ func TestCanaryAnalysis(t *testing.T) {
 		code           int
 		says           string
 	}{
-		"AsGood":               {good, good, promote, ": promote"},
-		"BadEndpointsForBoth":  {revision{succeeded: 5, failed: 15, seconds: 0.004}, revision{succeeded: 5, failed: 15, seconds: 0.004}, promote, ": promote"},
-		"FailsMore":            {good, revision{succeeded: 10, failed: 10, seconds: 0.004}, rollBack, "| attempts without success, of all | 0.5"},
-		"Slower":               {good, revision{succeeded: 20, failed: 1, seconds: 3}, rollBack, "| seconds to record an outcome, 95 of 100 | 3"},
+		"AsGood": {good, good, promote, ": promote"},
+		"BadEndpointsForBoth": {
+			revision{succeeded: 5, failed: 15, seconds: 0.004}, revision{succeeded: 5, failed: 15, seconds: 0.004}, promote,
+			": promote",
+		},
+		"FailsMore": {
+			good, revision{succeeded: 10, failed: 10, seconds: 0.004}, rollBack, "| attempts without success, of all | 0.5",
+		},
+		"Slower": {
+			good, revision{succeeded: 20, failed: 1, seconds: 3}, rollBack, "| seconds to record an outcome, 95 of 100 | 3",
+		},
 		"TooFewAttempts":       {good, revision{succeeded: 1, failed: 0, seconds: 0.004}, tooThin, "50 needed"},
 		"TellsNothing":         {good, revision{}, tooThin, "Samples: no data of the canary"},
 		"NothingToCompareWith": {revision{}, good, tooThin, "no data"},
@@ -112,8 +119,8 @@ func TestCanaryAnalysis(t *testing.T) {
 	})
 }
 
-// startPrometheus starts the Prometheus that hack/verify-monitoring.sh builds, with Homing's settings for what is pushed,
-// and returns its address.
+// startPrometheus starts the Prometheus that hack/verify-monitoring.sh builds, with Homing's settings for what is
+// pushed, and returns its address.
 func startPrometheus(t *testing.T) string {
 	t.Helper()
 	tools := exec.CommandContext(t.Context(), "hack/verify-monitoring.sh", "tools")
@@ -128,7 +135,8 @@ func startPrometheus(t *testing.T) string {
 	require.True(t, found)
 	config = strings.ReplaceAll(config, "rule_files: [rules/*.yaml]\n", "")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600))
-	binary, err := filepath.Abs(filepath.Join(root, ".dev/bin/prometheus-"+strings.TrimPrefix(strings.TrimSpace(string(version)), "v")))
+	built := ".dev/bin/prometheus-" + strings.TrimPrefix(strings.TrimSpace(string(version)), "v")
+	binary, err := filepath.Abs(filepath.Join(root, built))
 	require.NoError(t, err)
 	address := freeAddress(t)
 	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+filepath.Join(dir, "prometheus.yml"),
@@ -173,7 +181,8 @@ func push(t *testing.T, server string, r revision) {
 	for i := 1; i <= 10; i++ {
 		text, err := json.Marshal(told(r, i, start, start.Add(time.Duration(i)*29*time.Second)))
 		require.NoError(t, err)
-		res, err := http.Post(server+"/api/v1/otlp/v1/metrics", "application/json", bytes.NewReader(text)) //nolint:noctx // as above
+		to := server + "/api/v1/otlp/v1/metrics"
+		res, err := http.Post(to, "application/json", bytes.NewReader(text)) //nolint:noctx // as above
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
 		require.Equal(t, http.StatusOK, res.StatusCode)
@@ -185,7 +194,8 @@ type object = map[string]any
 // told is the i-th push, in OTLP's JSON.
 func told(r revision, i int, start, at time.Time) object {
 	times := func(o object) object {
-		o["startTimeUnixNano"], o["timeUnixNano"] = strconv.FormatInt(start.UnixNano(), 10), strconv.FormatInt(at.UnixNano(), 10)
+		o["startTimeUnixNano"] = strconv.FormatInt(start.UnixNano(), 10)
+		o["timeUnixNano"] = strconv.FormatInt(at.UnixNano(), 10)
 		return o
 	}
 	attribute := func(key, value string) object { return object{"key": key, "value": object{"stringValue": value}} }
@@ -203,7 +213,9 @@ func told(r revision, i int, start, at time.Time) object {
 			}
 		}
 		return object{"name": name, "histogram": object{"aggregationTemporality": 2, "dataPoints": []object{
-			times(object{"count": strconv.Itoa(n), "sum": seconds * float64(n), "bucketCounts": counts, "explicitBounds": bounds}),
+			times(object{
+				"count": strconv.Itoa(n), "sum": seconds * float64(n), "bucketCounts": counts, "explicitBounds": bounds,
+			}),
 		}}}
 	}
 	return object{"resourceMetrics": []object{{

@@ -1,7 +1,7 @@
 // Package workflow reads GitHub's workflows, as far as the diagram and the contract tests look at them.
 //
-// It owns the reading, promises the order of the file for jobs and steps, and never judges: whether a workflow is right is
-// for actionlint and test/contract to say.
+// It owns the reading, promises the order of the file for jobs and steps, and never judges: whether a workflow is right
+// is for actionlint and test/contract to say.
 package workflow
 
 import (

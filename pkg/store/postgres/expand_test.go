@@ -16,8 +16,9 @@ import (
 	"github.com/homing-hooks/homing/pkg/testenv"
 )
 
-// While a version is rolled out, and after it is rolled back, the code before it works on the new schema. So a migration
-// only adds (expand); what a release has stopped using goes with a later one (contract), which says so in a comment:
+// While a version is rolled out, and after it is rolled back, the code before it works on the new schema. So a
+// migration only adds (expand); what a release has stopped using goes with a later one (contract), which says so in a
+// comment:
 //
 //	-- contract: endpoints.colour, unused since 0.4.0
 //
@@ -152,15 +153,21 @@ func tightened(before, after shape) map[string]string {
 	return found
 }
 
+// takes reports whether a call of old may be one of f, which has more arguments, with defaults.
+func (f function) takes(old function) bool {
+	more := len(f.arguments) - len(old.arguments)
+	return f.name == old.name && more > 0 && f.defaults >= more &&
+		slices.Equal(f.arguments[:len(old.arguments)], old.arguments)
+}
+
 // uncallable are the functions that cannot be called any more as they were, or give back something else.
 func uncallable(before, after shape) map[string]string {
 	found := map[string]string{}
 	for name, old := range before.functions {
 		now, ok := after.functions[name]
 		for _, f := range after.functions {
-			if !ok && f.name == old.name && len(f.arguments) > len(old.arguments) && f.defaults >= len(f.arguments)-len(old.arguments) &&
-				slices.Equal(f.arguments[:len(old.arguments)], old.arguments) {
-				now, ok = f, true // more arguments, which have defaults
+			if !ok && f.takes(old) {
+				now, ok = f, true
 			}
 		}
 		switch {
@@ -190,7 +197,8 @@ func refused(before, after shape, sql string, released []string) []string {
 		delete(gone, match[1])
 	}
 	for name, how := range gone {
-		wrong = append(wrong, fmt.Sprintf("%s %s; if a release has stopped using it: -- contract: %s, unused since X.Y.Z", name, how, name))
+		wrong = append(wrong, fmt.Sprintf("%s %s; if a release has stopped using it: -- contract: %s, unused since X.Y.Z",
+			name, how, name))
 	}
 	slices.Sort(wrong)
 	return wrong
@@ -237,7 +245,8 @@ func TestMigrationsOnlyAdd(t *testing.T) {
 	require.Greater(t, len(before.functions), 10)
 }
 
-// TestMigrationsThatTakeAway has each way in which a migration breaks the code before it, and those in which it does not.
+// TestMigrationsThatTakeAway has each way in which a migration breaks the code before it, and those in which it does
+// not.
 func TestMigrationsThatTakeAway(t *testing.T) {
 	t.Parallel()
 	const base = `
@@ -246,34 +255,52 @@ func TestMigrationsThatTakeAway(t *testing.T) {
 		CREATE FUNCTION feed(pet bigint) RETURNS integer LANGUAGE sql AS 'SELECT 1';`
 	ctx, conn := scratch(t)
 	for name, c := range map[string]struct{ sql, says string }{
-		"DropTable":          {`DROP TABLE toys`, "toys is gone"},
-		"RenameTable":        {`ALTER TABLE toys RENAME TO things`, "toys is gone"},
-		"DropColumn":         {`ALTER TABLE pets DROP COLUMN name`, "pets.name is gone"},
-		"RenameColumn":       {`ALTER TABLE pets RENAME name TO called`, "pets.name is gone"},
-		"Type":               {`ALTER TABLE pets ALTER weight TYPE numeric`, "pets.weight is numeric, was integer"},
-		"SetNotNull":         {`ALTER TABLE pets ALTER name SET NOT NULL`, "pets.name may not be null any more"},
-		"NotNullNoDefault":   {`ALTER TABLE pets ADD age integer NOT NULL`, "pets.age is new, may not be null"},
-		"DropDefault":        {`ALTER TABLE pets ALTER colour DROP DEFAULT`, "pets.colour has no default any more"},
-		"Check":              {`ALTER TABLE pets ADD CHECK (weight > 0)`, "pets has a new constraint: pets: CHECK ((weight > 0))"},
-		"CheckNotValid":      {`ALTER TABLE pets ADD CHECK (weight > 0) NOT VALID`, "pets has a new constraint"},
-		"Unique":             {`ALTER TABLE pets ADD UNIQUE (name)`, "pets has a new constraint: pets: UNIQUE (name)"},
-		"UniqueIndex":        {`CREATE UNIQUE INDEX ON pets (name) WHERE weight > 1`, "pets has a new constraint"},
-		"ForeignKey":         {`ALTER TABLE toys ADD FOREIGN KEY (pet) REFERENCES pets`, "toys has a new constraint"},
-		"DropFunction":       {`DROP FUNCTION feed`, "feed(bigint) is gone"},
-		"AnArgumentMore":     {`DROP FUNCTION feed; CREATE FUNCTION feed(p bigint, n integer) RETURNS integer LANGUAGE sql AS 'SELECT 1'`, "feed(bigint) is gone"},
-		"ReturnsOtherwise":   {`DROP FUNCTION feed; CREATE FUNCTION feed(p bigint) RETURNS text LANGUAGE sql AS 'SELECT 1::text'`, "feed(bigint) returns text"},
-		"HiddenInADoBlock":   {`DO $$ BEGIN EXECUTE 'ALTER TABLE pets DROP ' || 'COLUMN name'; END $$`, "pets.name is gone"},
-		"WithAnotherComment": {"-- pets.name is dropped, for nobody uses it\nALTER TABLE pets DROP COLUMN name", "pets.name is gone"},
-		"AnUnknownRelease":   {"-- contract: pets.name, unused since 9.9.9\nALTER TABLE pets DROP COLUMN name", "not in CHANGELOG.md: 9.9.9"},
-		"AnotherColumn":      {"-- contract: pets.colour, unused since 0.4.0\nALTER TABLE pets DROP COLUMN name", "takes away pets.colour, which it does not"},
+		"DropTable":        {`DROP TABLE toys`, "toys is gone"},
+		"RenameTable":      {`ALTER TABLE toys RENAME TO things`, "toys is gone"},
+		"DropColumn":       {`ALTER TABLE pets DROP COLUMN name`, "pets.name is gone"},
+		"RenameColumn":     {`ALTER TABLE pets RENAME name TO called`, "pets.name is gone"},
+		"Type":             {`ALTER TABLE pets ALTER weight TYPE numeric`, "pets.weight is numeric, was integer"},
+		"SetNotNull":       {`ALTER TABLE pets ALTER name SET NOT NULL`, "pets.name may not be null any more"},
+		"NotNullNoDefault": {`ALTER TABLE pets ADD age integer NOT NULL`, "pets.age is new, may not be null"},
+		"DropDefault":      {`ALTER TABLE pets ALTER colour DROP DEFAULT`, "pets.colour has no default any more"},
+		"Check": {
+			`ALTER TABLE pets ADD CHECK (weight > 0)`, "pets has a new constraint: pets: CHECK ((weight > 0))",
+		},
+		"CheckNotValid": {`ALTER TABLE pets ADD CHECK (weight > 0) NOT VALID`, "pets has a new constraint"},
+		"Unique":        {`ALTER TABLE pets ADD UNIQUE (name)`, "pets has a new constraint: pets: UNIQUE (name)"},
+		"UniqueIndex":   {`CREATE UNIQUE INDEX ON pets (name) WHERE weight > 1`, "pets has a new constraint"},
+		"ForeignKey":    {`ALTER TABLE toys ADD FOREIGN KEY (pet) REFERENCES pets`, "toys has a new constraint"},
+		"DropFunction":  {`DROP FUNCTION feed`, "feed(bigint) is gone"},
+		"AnArgumentMore": {
+			`DROP FUNCTION feed; CREATE FUNCTION feed(p bigint, n integer) RETURNS integer LANGUAGE sql AS 'SELECT 1'`,
+			"feed(bigint) is gone",
+		},
+		"ReturnsOtherwise": {
+			`DROP FUNCTION feed; CREATE FUNCTION feed(p bigint) RETURNS text LANGUAGE sql AS 'SELECT 1::text'`,
+			"feed(bigint) returns text",
+		},
+		"HiddenInADoBlock": {`DO $$ BEGIN EXECUTE 'ALTER TABLE pets DROP ' || 'COLUMN name'; END $$`, "pets.name is gone"},
+		"WithAnotherComment": {
+			"-- pets.name is dropped, for nobody uses it\nALTER TABLE pets DROP COLUMN name", "pets.name is gone",
+		},
+		"AnUnknownRelease": {
+			"-- contract: pets.name, unused since 9.9.9\nALTER TABLE pets DROP COLUMN name", "not in CHANGELOG.md: 9.9.9",
+		},
+		"AnotherColumn": {
+			"-- contract: pets.colour, unused since 0.4.0\nALTER TABLE pets DROP COLUMN name",
+			"takes away pets.colour, which it does not",
+		},
 
-		"SaidRightly":         {"-- contract: pets.name, unused since 0.4.0\nALTER TABLE pets DROP COLUMN name", ""},
-		"AddTable":            {`CREATE TABLE beds (id bigint PRIMARY KEY, pet bigint NOT NULL UNIQUE)`, ""},
-		"AddColumn":           {`ALTER TABLE pets ADD age integer CHECK (age > 0)`, ""},
-		"AddNotNullDefault":   {`ALTER TABLE pets ADD age integer NOT NULL DEFAULT 0`, ""},
-		"DropNotNull":         {`ALTER TABLE pets ALTER colour DROP NOT NULL`, ""},
-		"Index":               {`CREATE INDEX ON pets (name)`, ""},
-		"AnOptionalArgument":  {`DROP FUNCTION feed; CREATE FUNCTION feed(p bigint, n integer DEFAULT 1) RETURNS integer LANGUAGE sql AS 'SELECT 1'`, ""},
+		"SaidRightly":       {"-- contract: pets.name, unused since 0.4.0\nALTER TABLE pets DROP COLUMN name", ""},
+		"AddTable":          {`CREATE TABLE beds (id bigint PRIMARY KEY, pet bigint NOT NULL UNIQUE)`, ""},
+		"AddColumn":         {`ALTER TABLE pets ADD age integer CHECK (age > 0)`, ""},
+		"AddNotNullDefault": {`ALTER TABLE pets ADD age integer NOT NULL DEFAULT 0`, ""},
+		"DropNotNull":       {`ALTER TABLE pets ALTER colour DROP NOT NULL`, ""},
+		"Index":             {`CREATE INDEX ON pets (name)`, ""},
+		"AnOptionalArgument": {
+			`DROP FUNCTION feed; CREATE FUNCTION feed(p bigint, n integer DEFAULT 1) RETURNS integer LANGUAGE sql AS 'SELECT 1'`,
+			"",
+		},
 		"AnotherFunctionBody": {`CREATE OR REPLACE FUNCTION feed(pet bigint) RETURNS integer LANGUAGE sql AS 'SELECT 2'`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

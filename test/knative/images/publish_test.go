@@ -136,7 +136,8 @@ func (p *pipeline) run(key, script, file string) (string, error) {
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "COSIGN_PASSWORD=", "COSIGN_KEY="+filepath.Join(p.dir, key+".key"),
 		"VERIFY_KEY="+filepath.Join(p.dir, key+".pub"),
-		"COSIGN_FLAGS=--tlog-upload=false --use-signing-config=false", "VERIFY_FLAGS=--insecure-ignore-tlog=true", "TAG=v1.2.3",
+		"COSIGN_FLAGS=--tlog-upload=false --use-signing-config=false", "VERIFY_FLAGS=--insecure-ignore-tlog=true",
+		"TAG=v1.2.3",
 		"REGISTRY="+p.environment+"/homing", "IMAGES_ENV="+filepath.Join(p.dir, "images.env"),
 		"PUBLISHED_FILE="+filepath.Join(p.dir, "published.txt"))
 	out, err := cmd.CombinedOutput()
