@@ -105,6 +105,7 @@ until_ok curl -fsS "$PROMETHEUS_URL/-/ready"
 step "deploy the first version"
 kubectl get secret homing-migrate -n "$NAMESPACE" -o name >/dev/null 2>&1 || hack/secrets.sh
 OVERLAY=.dev/e2e-pipeline/first STRATEGY=at-once hack/rollout.sh
+until_ok hack/status.sh
 hack/status.sh
 
 step "a tenant, an endpoint in the cluster, and a key"
@@ -136,8 +137,9 @@ api() {
   curl -sS --fail-with-body --max-time 60 --retry 5 --retry-delay 1 --retry-all-errors "${to[@]}" -X "$1" \
     -H @/dev/fd/3 "${body[@]}" "$MANAGE_URL$2" 3<<<"Authorization: Bearer $SMOKE_KEY"
 }
-secret=$(api POST /v1/endpoints "{\"url\": \"http://receiver.$SPACE.svc.cluster.local/\",
-  \"types\": [\"pipeline.*\"]}" | jq -r .secret)
+# It is tried again soon, and often: what the bad canary refuses to send is to be delivered by the good version.
+secret=$(api POST /v1/endpoints "$(jq -n --arg url "http://receiver.$SPACE.svc.cluster.local/" \
+  '{url: $url, types: ["pipeline.*"], schedule: (["0s"] + [range(40) | "3s"])}')" | jq -r .secret)
 kubectl create secret generic receiver -n "$SPACE" --from-file=key=/dev/stdin --dry-run=client -o yaml <<<"$secret" |
   kubectl apply -f - >&2
 kubectl apply -n "$SPACE" -f - >&2 <<YAML

@@ -57,7 +57,7 @@ func TestCanaryAsksForWhatExists(t *testing.T) {
 type revision struct {
 	name              string
 	succeeded, failed int     // attempts between two pushes
-	seconds           float64 // that a recording takes
+	seconds           float64 // that a recording takes; 0: nothing is recorded, and the quantile is no number
 }
 
 // TestCanaryAnalysis has hack/canaryanalysis ask a real Prometheus, which was told by OTLP as Homing's pods tell it.
@@ -88,6 +88,7 @@ func TestCanaryAnalysis(t *testing.T) {
 			good, revision{succeeded: 20, failed: 1, seconds: 3}, rollBack, "| seconds to record an outcome, 95 of 100 | 3",
 		},
 		"TooFewAttempts":       {good, revision{succeeded: 1, failed: 0, seconds: 0.004}, tooThin, "50 needed"},
+		"RecordsNothing":       {good, revision{succeeded: 20, failed: 1}, tooThin, "95 of 100 | no data |"},
 		"TellsNothing":         {good, revision{}, tooThin, "Samples: no data of the canary"},
 		"NothingToCompareWith": {revision{}, good, tooThin, "no data"},
 	} {
@@ -204,6 +205,9 @@ func told(r revision, i int, start, at time.Time) object {
 	}
 	histogram := func(name string, seconds float64) object {
 		n := i * (r.succeeded + r.failed)
+		if seconds == 0 {
+			n = 0
+		}
 		bounds := []float64{0.001, 0.002, 0.004, 0.008, 0.016, 1, 2, 4}
 		counts := make([]string, len(bounds)+1)
 		for j := range counts {
