@@ -120,11 +120,10 @@ ENV ?= dev
 SERVICE ?=
 export ENV
 
-SHELLCHECKED := hack/canary.sh hack/deploy.sh hack/deploy-lib.sh hack/e2e-knative.sh hack/images.sh hack/promote.sh hack/rollback.sh \
-  hack/secrets.sh hack/status.sh hack/tools.sh hack/undeploy.sh
+SHELLCHECKED := $(wildcard hack/*.sh) .ci/run
 
 .PHONY: lint-scripts
-lint-scripts: ## Check the scripts that deploy (shellcheck, a Debian package)
+lint-scripts: ## Check all scripts (shellcheck, a Debian package)
 	shellcheck -x -P . $(SHELLCHECKED)
 
 .PHONY: deploy
@@ -138,6 +137,14 @@ undeploy: ## Take it off the cluster again; the data stays (ENV=dev)
 .PHONY: status
 status: ## Show what is in the cluster, and whether it is ready (ENV=dev)
 	hack/status.sh
+
+.PHONY: analyse
+analyse: ## Watch a canary, and say whether to promote it (ENV=dev SERVICE=deliver)
+	hack/analyse.sh $(SERVICE)
+
+.PHONY: rollout
+rollout: ## Bring a version into an environment: schema, then each service by canary (ENV=prod STRATEGY=)
+	hack/rollout.sh $(SERVICE)
 
 .PHONY: canary
 canary: ## Give a new revision a part of the traffic (ENV=dev SERVICE=deliver PERCENT=10)
@@ -161,7 +168,7 @@ images: ## Build the images with ko and push them to KO_DOCKER_REPO
 
 .PHONY: verify-images
 verify-images: ## Build the images twice into a registry of their own, and look at what is in them
-	hack/tools.sh ko
+	hack/tools.sh ko cosign crane
 	$(GO) test -C test/knative -tags images -count=1 -v -timeout 30m ./images
 
 .PHONY: verify-infra
@@ -169,6 +176,11 @@ verify-infra: ## Check infrastructure and monitoring without a cloud: takes some
 	hack/verify-terraform.sh
 	hack/verify-posture.sh
 	hack/verify-monitoring.sh
+	hack/verify-workflows.sh
+
+.PHONY: verify-security
+verify-security: ## Look for what is known to be unsafe, in code, dependencies, images and infrastructure
+	hack/verify-security.sh
 
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests

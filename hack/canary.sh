@@ -3,7 +3,8 @@
 #
 # The revision that serves now is pinned, the new one is deployed beside it, with the same variables as hack/deploy.sh,
 # and gets PERCENT of the requests, and an address of its own with the tag canary. Then hack/promote.sh or
-# hack/rollback.sh. It does not migrate: when the new revision needs a newer schema, migrate first (docs/knative.md).
+# hack/rollback.sh. It does not migrate: when the new revision needs a newer schema, hack/deploy.sh migrate comes first.
+# Exit 3: nothing has changed, so there is no new revision.
 set -euo pipefail
 # shellcheck source=hack/deploy-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/deploy-lib.sh"
@@ -22,7 +23,8 @@ ENV=$ENV hack/deploy.sh "$service"
 new=$(ready_revision "$service")
 if [ "$new" = "$old" ]; then
   route "$service" --traffic @latest=100
-  die "nothing has changed: $old is what would be deployed"
+  say "nothing has changed: $old is what would be deployed"
+  exit 3
 fi
 route "$service" --tag "$new=canary" --traffic "$old=$((100 - percent)),$new=$percent"
 say "$service: $old $((100 - percent)) %, $new $percent %"

@@ -10,10 +10,11 @@ export PATH
 say() { echo "$(basename "$0" .sh): $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# environment: ENV, checked, as the directory of its overlay.
+# environment: ENV, checked, as the directory of its overlay. In dev OVERLAY may name another one, to try things.
 environment() {
   case ${ENV:-} in
-  dev | staging | prod) echo "knative/overlays/$ENV" ;;
+  dev) echo "${OVERLAY:-knative/overlays/dev}" ;;
+  staging | prod) echo "knative/overlays/$ENV" ;;
   *) die "ENV must be dev, staging or prod" ;;
   esac
 }
@@ -24,7 +25,7 @@ need() {
   for tool; do
     case $tool in
     kubectl) command -v kubectl >/dev/null || die "kubectl is not on the PATH" ;;
-    manifest) hack/tools.sh manifest >/dev/null ;; # this checkout's own, never an old one
+    manifest | canaryanalysis) hack/tools.sh "$tool" >/dev/null ;; # this checkout's own, never an old one
     *) command -v "$tool" >/dev/null || hack/tools.sh "$tool" >/dev/null ;;
     esac
   done
@@ -72,15 +73,21 @@ of() { kubectl get ksvc "$1" -n "$NAMESPACE" -o jsonpath="$2"; }
 # ready_revision SERVICE: the newest revision that became ready.
 ready_revision() { of "$1" '{.status.latestReadyRevisionName}'; }
 
+# tagged SERVICE TAG: the revision that has an address of its own by that tag.
+tagged() { of "$1" "{.spec.traffic[?(@.tag==\"$2\")].revisionName}"; }
+
 # serving_revision SERVICE: the revision that gets the most traffic now.
 serving_revision() {
   of "$1" '{range .status.traffic[*]}{.percent}{" "}{.revisionName}{"\n"}{end}' |
     sort -rn | awk '$1 > 0 && !found {print $2; found = 1}'
 }
 
-# route SERVICE FLAG...: changes its traffic, with kn; a tag canary goes with it. (Callers have a readonly $service.)
+# route SERVICE FLAG...: changes its traffic, with kn; the tags of a release that was under way go with it. (Callers have
+# a readonly $service.)
 route() {
-  local name=$1 untag=(); shift
-  [ -z "$(of "$name" '{.spec.traffic[?(@.tag=="canary")].tag}')" ] || untag=(--untag canary)
+  local name=$1 untag=() tag; shift
+  for tag in canary green blue; do
+    [ -z "$(of "$name" "{.spec.traffic[?(@.tag==\"$tag\")].tag}")" ] || untag+=(--untag "$tag")
+  done
   kn service update "$name" -n "$NAMESPACE" "${untag[@]}" "$@" --wait >&2
 }

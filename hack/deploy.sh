@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Deploys Homing to the cluster of the current kubeconfig: ENV=dev hack/deploy.sh [SERVICE...]
+# Deploys Homing to the cluster of the current kubeconfig: ENV=dev hack/deploy.sh [migrate] [SERVICE...]
 #
-# All of it, or only some services. In this order: what the functions need (namespace, settings, brokers, triggers), the
+# All of it, or only some services, or only the migration. In this order: what the functions need (namespace, settings, brokers, triggers), the
 # schema, then the functions, each as one manifest that `kn service apply` gets. It may be run again at any time: what
 # has not changed makes no new revision.
 #
@@ -59,10 +59,11 @@ ground
 mapfile -t missing < <(secrets_missing)
 [ ${#missing[@]} = 0 ] || die "make these Secrets in namespace $NAMESPACE first (docs/knative.md): ${missing[*]}"
 services=("$@")
-if [ ${#services[@]} = 0 ]; then
-  services=("${all[@]}")
+if [ ${#services[@]} = 0 ]; then services=(migrate "${all[@]}"); fi
+if [ "${services[0]}" = migrate ]; then
   migrate
+  services=("${services[@]:1}")
 fi
 for service in "${services[@]}"; do serve "$service"; done
 [ $# -gt 0 ] || settled
-say "$ENV: ${services[*]}"
+say "$ENV: ${services[*]:-migrated}"

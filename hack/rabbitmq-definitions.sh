@@ -16,7 +16,7 @@
 set -euo pipefail
 
 usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d' >&2; exit 2; }
-[ $# -ge 1 ] && [ $# -le 2 ] || usage
+if [ $# -lt 1 ] || [ $# -gt 2 ]; then usage; fi
 : "${RABBITMQ_MANAGEMENT_URL:?names the management API; call without arguments for help}"
 
 # The URL goes to curl by its configuration, not by an argument, where others on the machine would see the password.

@@ -20,6 +20,7 @@
 # pkg/testenv uses the same script for the servers that one test owns:
 #   HOMING_DEV_DIR      where the state lives instead of .dev/; TEST_*_URL are then ignored
 #   HOMING_DEV_OWNER    pid of a process; when it ends, everything in HOMING_DEV_DIR is stopped and removed
+# shellcheck disable=SC2016,SC2174  # $1 is for the inner shell; only the deepest directory need be private
 set -euo pipefail
 
 readonly ALL=(postgres redis rabbitmq)

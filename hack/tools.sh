@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # The programs that deploying needs, in .dev/bin of the checkout, at the versions below.
 #
-#   hack/tools.sh [kn] [ko] [manifest]    make what is missing (all three by default), and print where each is
+#   hack/tools.sh [kn] [ko] [manifest] [canaryanalysis] [actionlint] [cosign] [crane]
+#                         make what is missing (kn, ko and manifest by default), and print where each is
 #
-# They are built from source through the Go module proxy. kn and ko take minutes, once. manifest is this repository's
-# own (test/knative/cmd/manifest), and built anew when it has changed. kubectl comes with the cluster.
+# They are built from source through the Go module proxy. kn, ko and cosign take minutes, once. manifest and
+# canaryanalysis are this repository's own, and built anew when they have changed. kubectl comes with the cluster.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly KN=v0.48.0 KN_PKG=v0.0.0-20260128022831-382000a93f17 # Knative 1.21; its pkg as of that release
 readonly KO=v0.19.1
+readonly ACTIONLINT=v1.7.12 COSIGN=v3.1.3 CRANE=v0.22.1
 readonly BIN=$PWD/.dev/bin
 export CGO_ENABLED=0 GOFLAGS=-trimpath
 
@@ -31,12 +33,18 @@ make_kn() {
   rm -rf "$dir"
 }
 
-make_ko() {
+# installed PACKAGE@VERSION PATH
+installed() {
   local dir; dir=$(mktemp -d)
-  GOBIN=$dir go install -ldflags "-s -w" "github.com/google/ko@$KO"
-  mv "$dir/ko" "$1"
+  GOBIN=$dir go install -ldflags "-s -w" "$1"
+  mv "$dir"/* "$2"
   rm -rf "$dir"
 }
+
+make_ko() { installed "github.com/google/ko@$KO" "$1"; }
+make_actionlint() { installed "github.com/rhysd/actionlint/cmd/actionlint@$ACTIONLINT" "$1"; }
+make_cosign() { installed "github.com/sigstore/cosign/v3/cmd/cosign@$COSIGN" "$1"; }
+make_crane() { installed "github.com/google/go-containerregistry/cmd/crane@$CRANE" "$1"; }
 
 make_manifest() { go build -C test/knative -o "$1" ./cmd/manifest; }
 
@@ -57,7 +65,11 @@ for name; do
   case $name in
   kn) tool kn "$KN" ;;
   ko) tool ko "$KO" ;;
+  actionlint) tool actionlint "$ACTIONLINT" ;;
+  cosign) tool cosign "$COSIGN" ;;
+  crane) tool crane "$CRANE" ;;
   manifest) make_manifest "$BIN/manifest" && echo "$BIN/manifest" ;;
+  canaryanalysis) go build -o "$BIN/canaryanalysis" ./hack/canaryanalysis && echo "$BIN/canaryanalysis" ;;
   *) say "there is no tool $name"; exit 2 ;;
   esac
 done

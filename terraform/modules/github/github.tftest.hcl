@@ -18,7 +18,7 @@ run "nothing_is_merged_unseen" {
   assert {
     condition = toset([
       for c in github_repository_ruleset.main.rules[0].required_status_checks[0].required_check : "${c.context} ${c.integration_id}"
-    ]) == toset(["check 15368"])
+    ]) == toset([for name in var.required_checks : "${name} 15368"])
     error_message = "The checks must have passed, by GitHub Actions' own word."
   }
   assert {
@@ -71,7 +71,7 @@ run "somebody_says_yes" {
   }
   assert {
     condition = toset(keys(github_repository_environment_deployment_policy.this)) == toset([
-      "dev branch main", "staging branch main", "prod branch main", "prod tag v*",
+      "dev branch main", "staging branch main", "staging tag v*", "prod branch main", "prod tag v*",
     ])
     error_message = "What may be deployed: ${join(", ", keys(github_repository_environment_deployment_policy.this))}"
   }

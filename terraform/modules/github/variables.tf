@@ -35,7 +35,7 @@ variable "teams" {
 variable "required_checks" {
   description = "The jobs that must have passed before anything is merged, by the names that GitHub shows."
   type        = list(string)
-  default     = ["check"]
+  default     = ["check", "build", "fuzz", "images", "infra", "security"]
   validation {
     condition     = length(var.required_checks) >= 1
     error_message = "At least one."
@@ -55,7 +55,7 @@ variable "environments" {
   }))
   default = {
     dev     = {}
-    staging = { reviewers = ["maintainers", "platform"] }
+    staging = { reviewers = ["maintainers", "platform"], tags = ["v*"] }
     prod    = { reviewers = ["maintainers", "on-call"], wait = 5, tags = ["v*"] }
   }
   validation {
@@ -75,8 +75,5 @@ variable "environments" {
 variable "actions" {
   description = "Actions of others than GitHub that workflows may use, as OWNER/NAME@*."
   type        = set(string)
-  default = [
-    "aws-actions/configure-aws-credentials@*", "hashicorp/setup-terraform@*", "ko-build/setup-ko@*",
-    "sigstore/cosign-installer@*", "anchore/sbom-action@*",
-  ]
+  default     = ["aws-actions/configure-aws-credentials@*", "hashicorp/setup-terraform@*"]
 }
