@@ -86,6 +86,10 @@ $(GOLANGCI):
 	GOBIN="$(CURDIR)/.dev/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION)
 	mv .dev/bin/golangci-lint $@
 
+.PHONY: golangci
+golangci: $(GOLANGCI) ## Build golangci-lint, and print where it is
+	@echo $(GOLANGCI)
+
 .PHONY: bench
 bench: ## Measure Homing end to end, beside the floors of this machine: some 15 minutes (LOAD='-quick -case fast')
 	$(GO) run ./test/load $(LOAD)
@@ -120,7 +124,8 @@ SERVICE ?=
 export ENV
 
 SHELLCHECKED := hack/canary.sh hack/deploy.sh hack/deploy-lib.sh hack/images.sh hack/promote.sh hack/rollback.sh \
-  hack/secrets.sh hack/status.sh hack/tools.sh hack/undeploy.sh
+  hack/secrets.sh hack/status.sh hack/tools.sh hack/undeploy.sh hack/verify-security.sh \
+  hack/verify-security-test.sh
 
 .PHONY: lint-scripts
 lint-scripts: ## Check the scripts that deploy (shellcheck, a Debian package)
@@ -164,6 +169,15 @@ verify-infra: ## Check infrastructure and monitoring without a cloud: takes some
 	hack/verify-terraform.sh
 	hack/verify-posture.sh
 	hack/verify-monitoring.sh
+	hack/verify-security.sh
+
+.PHONY: verify-security
+verify-security: ## The security gate: code, dependencies, licences, secrets, manifests, Terraform (hack/verify-security.sh)
+	hack/verify-security.sh
+
+.PHONY: test-security
+test-security: ## Plant weaknesses into copies of the checkout, and see that hack/verify-security.sh finds each
+	hack/verify-security-test.sh
 
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests
