@@ -63,7 +63,8 @@ func requireRuns(t *testing.T, root, document, text string) {
 		tests, err := os.ReadFile(filepath.Join(root, m[2]))
 		require.NoError(t, err, document)
 		for _, run := range quoted.FindAllStringSubmatch(m[1], -1) {
-			require.Contains(t, string(tests), `run "`+run[1]+`"`, "%s: %s", document, m[2])
+			there := strings.Contains(string(tests), `run "`+run[1]+`"`)
+			require.True(t, there, "%s: there is no run %s in %s", document, run[1], m[2])
 		}
 	}
 }

@@ -57,8 +57,9 @@ func TestRolesAreDocumented(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, all)
 	var members string
-	require.NoError(t, b.pool.QueryRow(b.ctx, `SELECT coalesce(string_agg(m.rolname || ' is a member of ' || r.rolname, '; '
-	    ORDER BY m.rolname), 'none') FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member JOIN pg_roles r ON r.oid = a.roleid
+	require.NoError(t, b.pool.QueryRow(b.ctx, `
+	    SELECT coalesce(string_agg(m.rolname || ' is a member of ' || r.rolname, '; ' ORDER BY m.rolname), 'none')
+	    FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member JOIN pg_roles r ON r.oid = a.roleid
 	    WHERE m.rolname ~ '^homing_(ingest|deliver|retry|manage)$'`).Scan(&members))
 	text := rolesText(all, members)
 	if *update {
@@ -71,13 +72,13 @@ func TestRolesAreDocumented(t *testing.T) {
 
 func rolesText(all []grants, members string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<!-- Written by TestRolesAreDocumented in pkg/store/postgres from what Postgres has granted; do not edit. -->
+	fmt.Fprintf(&b, `<!-- Written by TestRolesAreDocumented in pkg/store/postgres from what is granted; do not edit. -->
 
 # Roles of the database
 
-Each function takes on a role of its own in every connection (`+"`HOMING_DATABASE_ROLE`"+`); its login should be a
-member of that role and of no other. The migrations make the roles, which cannot log in, and grant them what is below and
-nothing else. Only the migration's login owns anything. Among themselves: %s.
+Each function takes on a role of its own in every connection (`+"`HOMING_DATABASE_ROLE`"+`); its login should
+be a member of that role and of no other. The migrations make the roles, which cannot log in, and grant them what is
+below and nothing else. Only the migration's login owns anything. Among themselves: %s.
 
 That each role can do its work is shown by `+"`TestRolesCanDoTheirOwn`"+`, `+"`TestRoleOfManageCanDoItsOwn`"+` and
 `+"`TestRolesCanWorkOnJobs`"+`; that it cannot do others', by `+"`TestRolesCannotDoWhatIsNotTheirs`"+`.
