@@ -143,7 +143,21 @@ func plain(text []byte) ([]byte, error) {
 		return text, nil
 	}
 	object["apiVersion"], object["kind"] = "apps/v1", "Deployment"
+	nameContainers(object)
 	return yaml.Marshal(object)
+}
+
+// nameContainers names those that have no name, as Knative does: Trivy's checks do not see a container without one.
+func nameContainers(object map[string]any) {
+	spec, _ := object["spec"].(map[string]any)
+	template, _ := spec["template"].(map[string]any)
+	pod, _ := template["spec"].(map[string]any)
+	containers, _ := pod["containers"].([]any)
+	for _, c := range containers {
+		if container, ok := c.(map[string]any); ok && container["name"] == nil {
+			container["name"] = "user-container"
+		}
+	}
 }
 
 // failed are the findings among the results.
