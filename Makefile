@@ -87,6 +87,10 @@ $(GOLANGCI):
 	GOBIN="$(CURDIR)/.dev/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION)
 	mv .dev/bin/golangci-lint $@
 
+.PHONY: golangci
+golangci: $(GOLANGCI) ## Build golangci-lint, and print where it is
+	@echo $(GOLANGCI)
+
 .PHONY: bench
 bench: ## Measure Homing end to end, beside the floors of this machine: some 15 minutes (LOAD='-quick -case fast')
 	$(GO) run ./test/load $(LOAD)
@@ -177,10 +181,15 @@ verify-infra: ## Check infrastructure and monitoring without a cloud: takes some
 	hack/verify-posture.sh
 	hack/verify-monitoring.sh
 	hack/verify-workflows.sh
+	hack/verify-security.sh
 
 .PHONY: verify-security
-verify-security: ## Look for what is known to be unsafe, in code, dependencies, images and infrastructure
+verify-security: ## The security gate: code, dependencies, licences, secrets, manifests, Terraform (hack/verify-security.sh)
 	hack/verify-security.sh
+
+.PHONY: test-security
+test-security: ## Plant weaknesses into copies of the checkout, and see that hack/verify-security.sh finds each
+	hack/verify-security-test.sh
 
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests

@@ -129,4 +129,5 @@ resource "aws_lambda_permission" "rotate" {
   function_name  = aws_lambda_function.rotate.function_name
   principal      = "secretsmanager.amazonaws.com"
   source_account = data.aws_caller_identity.this.account_id
+  source_arn     = "arn:aws:secretsmanager:${data.aws_region.this.region}:${data.aws_caller_identity.this.account_id}:secret:${var.prefix}/*"
 }
