@@ -10,13 +10,18 @@
 #   IMAGE_INGEST, IMAGE_DELIVER, IMAGE_RETRY, IMAGE_MANAGE, IMAGE_HOMING
 #                   images to use instead of building them
 #   WAIT            how many seconds to wait for each function and the migration (600)
+#   DRY_RUN         1: print what would be applied, in its order, and ask no cluster
 set -euo pipefail
 # shellcheck source=hack/deploy-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/deploy-lib.sh"
 
 OVERLAY=$(environment)
 readonly OVERLAY WAIT=${WAIT:-600}
-need kubectl kn manifest
+dry() { [ "${DRY_RUN:-}" = 1 ]; }
+if dry; then need manifest; else need kubectl kn manifest; fi
+
+# shown TEXT: a manifest instead of its being applied.
+shown() { printf -- '---\n%s\n' "$1"; }
 
 # secrets_missing: the Secrets that docs/knative.md asks for and that are not there.
 secrets_missing() {
@@ -29,12 +34,14 @@ secrets_missing() {
 # ground: all but functions and Jobs. Server-side, so that what is gone from a manifest is gone from the cluster too.
 ground() {
   local text; text=$(manifest -overlay "$OVERLAY" -rest)
+  if dry; then shown "$text"; return; fi
   kubectl apply --server-side --force-conflicts --field-manager=homing -f - <<<"$text" >&2
 }
 
 # migrate: a Job cannot be changed, so the last one goes first.
 migrate() {
   local text; text=$(resolved job migrate homing)
+  if dry; then shown "$text"; return; fi
   kubectl delete job migrate -n "$NAMESPACE" --ignore-not-found --wait >&2
   kubectl apply -f - <<<"$text" >&2
   kubectl wait job/migrate -n "$NAMESPACE" --for=condition=complete --timeout="${WAIT}s" >&2 ||
@@ -44,13 +51,15 @@ migrate() {
 # serve SERVICE: kn takes the namespace from its flag, one document, and no unknown field: manifest has seen to that.
 serve() {
   local text; text=$(resolved service "$1" "$(function_of "$1")")
+  if dry; then shown "$text"; return; fi
   kn service apply "$1" -n "$NAMESPACE" -f /dev/stdin --wait --wait-timeout "$WAIT" <<<"$text" >&2
 }
 
 mapfile -t all < <(manifest -overlay "$OVERLAY" -services)
 [ ${#all[@]} -gt 0 ] || die "the manifests of $ENV are not right"
 ground
-mapfile -t missing < <(secrets_missing)
+missing=()
+dry || mapfile -t missing < <(secrets_missing)
 [ ${#missing[@]} = 0 ] || die "make these Secrets in namespace $NAMESPACE first (docs/knative.md): ${missing[*]}"
 services=("$@")
 if [ ${#services[@]} = 0 ]; then
