@@ -164,6 +164,7 @@ verify-infra: ## Check infrastructure and monitoring without a cloud: takes some
 	hack/verify-terraform.sh
 	hack/verify-posture.sh
 	hack/verify-monitoring.sh
+	hack/verify-recovery.sh
 
 .PHONY: services
 services: ## Start Postgres, Redis and RabbitMQ for the tests

@@ -26,6 +26,7 @@ shown() { printf -- '---\n%s\n' "$1"; }
 # secrets_missing: the Secrets that docs/knative.md asks for and that are not there.
 secrets_missing() {
   local name
+  if dry; then return; fi
   for name in rabbitmq homing-{migrate,ingest,ingest-broker{,-rabbitmq},deliver,retry{,-rabbitmq},manage}; do
     kubectl get secret "$name" -n "$NAMESPACE" -o name >/dev/null 2>&1 || echo "$name"
   done
@@ -58,8 +59,7 @@ serve() {
 mapfile -t all < <(manifest -overlay "$OVERLAY" -services)
 [ ${#all[@]} -gt 0 ] || die "the manifests of $ENV are not right"
 ground
-missing=()
-dry || mapfile -t missing < <(secrets_missing)
+mapfile -t missing < <(secrets_missing)
 [ ${#missing[@]} = 0 ] || die "make these Secrets in namespace $NAMESPACE first (docs/knative.md): ${missing[*]}"
 services=("$@")
 if [ ${#services[@]} = 0 ]; then

@@ -33,6 +33,7 @@ func (o *object) String() string { return o.Kind + "/" + o.Metadata.Name }
 // all there is to Homing, in an order that works, each object held to the types of its API, and nothing that is only in
 // this checkout.
 func TestTheClusterComesFromGit(t *testing.T) {
+	t.Parallel()
 	clone := filepath.Join(t.TempDir(), "clone")
 	out, err := exec.CommandContext(t.Context(), "git", "clone", "--quiet", repository, clone).CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -23,7 +23,7 @@ import (
 // Postgres alone, to a moment. Homing, started on that with Redis and RabbitMQ empty, delivers everything that was
 // accepted before the moment; twice only what the lost record explains. What was accepted later is delivered when its
 // producer sends it again.
-func TestEverythingAcceptedBeforeThePointIsDelivered(t *testing.T) {
+func TestEverythingAcceptedBeforeThePointIsDelivered(t *testing.T) { // alone: it measures
 	first := archivingPostgres(t)
 	redis, rabbitMQ := testenv.OwnRedis(t), testenv.OwnRabbitMQ(t)
 	require.NoError(t, homingtest.Migrate(t.Context(), first.URL))
@@ -144,6 +144,7 @@ func storedIDs(t *testing.T, database string) []string {
 // TestARestoreThatCannotReachThePointDoesNotOpen takes a segment out of the archive: the server must refuse, and not
 // open with what came before.
 func TestARestoreThatCannotReachThePointDoesNotOpen(t *testing.T) {
+	t.Parallel()
 	first := archivingPostgres(t)
 	conn := first.connect(t)
 	step := func(statement string) (at string) {

@@ -24,8 +24,10 @@ import (
 // TestRabbitMQComesBackFromItsDefinitions wipes a RabbitMQ and imports what was exported of it: every queue is there
 // again as the kind that it was, takes events before any Homing has come to declare it, and Homing delivers them.
 func TestRabbitMQComesBackFromItsDefinitions(t *testing.T) {
-	own := testenv.OwnRabbitMQ(t)
-	h := homingtest.Install(t, homingtest.PostgresAlone, "RABBITMQ_URL="+own.URL)
+	t.Parallel()
+	own, database := testenv.OwnRabbitMQ(t), testenv.OwnPostgres(t)
+	require.NoError(t, homingtest.Migrate(t.Context(), database.URL))
+	h := homingtest.InstallOn(t, database.URL, homingtest.PostgresAlone, "RABBITMQ_URL="+own.URL)
 	h.Subscribe("steady", nil)
 	homing := h.Spawn("homing", "serve")
 	h.WaitForQueues()
