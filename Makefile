@@ -120,7 +120,7 @@ SERVICE ?=
 export ENV
 
 SHELLCHECKED := hack/canary.sh hack/deploy.sh hack/deploy-lib.sh hack/images.sh hack/promote.sh hack/rollback.sh \
-  hack/secrets.sh hack/status.sh hack/tools.sh hack/undeploy.sh
+  hack/secrets.sh hack/status.sh hack/tools.sh hack/undeploy.sh hack/postgres-backup.sh hack/verify-recovery.sh
 
 .PHONY: lint-scripts
 lint-scripts: ## Check the scripts that deploy (shellcheck, a Debian package)

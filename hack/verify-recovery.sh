@@ -4,7 +4,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if command -v shellcheck >/dev/null; then shellcheck hack/postgres-backup.sh hack/verify-recovery.sh; fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! go test -tags faults -count=1 -timeout 10m -v ./test/recovery >"$log" 2>&1; then

@@ -3,6 +3,7 @@ package contract
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -109,7 +110,8 @@ func markdown(t *testing.T, tree fs.FS) map[string]page {
 
 // brokenLinks returns a line for each link of a page that leads nowhere.
 func brokenLinks(tree fs.FS, pages map[string]page, p page) (wrong []string) {
-	for _, found := range append(mdLink.FindAllStringSubmatch(p.prose, -1), reference.FindAllStringSubmatch(p.prose, -1)...) {
+	links := append(mdLink.FindAllStringSubmatch(p.prose, -1), reference.FindAllStringSubmatch(p.prose, -1)...)
+	for _, found := range links {
 		to, base := found[1], filepath.Dir(p.path)
 		if own, is := strings.CutPrefix(to, onGitHub); is {
 			to, base = own, "."
@@ -137,8 +139,8 @@ func brokenLinks(tree fs.FS, pages map[string]page, p page) (wrong []string) {
 	return wrong
 }
 
-// unknown returns a line for each target of make, each file in hack/ and each test (or beginning of tests' names) that a
-// page names and that is not there.
+// unknown returns a line for each target of make, each file in hack/ and each test (or beginning of tests' names) that
+// a page names and that is not there.
 func unknown(tree fs.FS, targets, tests []string, p page) (wrong []string) {
 	for _, found := range testName.FindAllStringSubmatch(p.code, -1) {
 		if !slices.ContainsFunc(tests, func(test string) bool { return strings.HasPrefix(test, found[1]) }) {
@@ -302,10 +304,7 @@ func TestDocumentsThatLeadNowhereAreFound(t *testing.T) {
 	} {
 		p := readPage(text)
 		p.path = "docs/page.md"
-		with := make(map[string]page, len(pages)+1)
-		for path, other := range pages {
-			with[path] = other
-		}
+		with := maps.Clone(pages)
 		with[p.path] = p
 		wrong := unknown(tree, targets, tests, p)
 		for _, w := range brokenLinks(tree, with, p) {

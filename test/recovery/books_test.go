@@ -50,6 +50,6 @@ func (b books) check(t *testing.T, h *homingtest.Installation, events int) {
 		twice += successes[id] - 1
 		explained += forgotten + row.Unknown
 	}
-	t.Logf("%d deliveries, none lost; %d came twice, of %d attempts that the restored record does not know", len(now), twice,
-		explained)
+	t.Logf("%d deliveries, none lost; %d came twice, of %d attempts that the restored record does not know",
+		len(now), twice, explained)
 }

@@ -109,8 +109,8 @@ type restored struct {
 	err error  // why it did not open
 }
 
-// restore restores the backup and the archive on another server, to a moment, or to the end of the archive when there is
-// none, and waits until the server has opened, or has given up.
+// restore restores the backup and the archive on another server, to a moment, or to the end of the archive when there
+// is none, and waits until the server has opened, or has given up.
 func (a *archived) restore(t *testing.T, to ...string) restored {
 	t.Helper()
 	server := testenv.OwnPostgres(t)
