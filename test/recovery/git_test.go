@@ -53,6 +53,7 @@ func TestTheClusterComesFromGit(t *testing.T) {
 				ground = append(ground, "Trigger/"+trigger.Name)
 			}
 			migration := at("Job/migrate")
+			require.NotEqual(t, -1, migration, "there is no migration")
 			for _, what := range ground {
 				require.NotEqual(t, -1, at(what), what)
 				require.Less(t, at(what), migration, "%s comes before the migration", what)
