@@ -182,6 +182,7 @@ verify-infra: ## Check infrastructure and monitoring without a cloud: takes some
 	hack/verify-monitoring.sh
 	hack/verify-workflows.sh
 	hack/verify-security.sh
+	hack/verify-recovery.sh
 
 .PHONY: verify-security
 verify-security: ## The security gate: code, dependencies, licences, secrets, manifests, Terraform (hack/verify-security.sh)

@@ -10,17 +10,23 @@
 #   IMAGE_INGEST, IMAGE_DELIVER, IMAGE_RETRY, IMAGE_MANAGE, IMAGE_HOMING
 #                   images to use instead of building them
 #   WAIT            how many seconds to wait for each function and the migration (600)
+#   DRY_RUN         1: print what would be applied, in its order, and ask no cluster
 set -euo pipefail
 # shellcheck source=hack/deploy-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/deploy-lib.sh"
 
 OVERLAY=$(environment)
 readonly OVERLAY WAIT=${WAIT:-600}
-need kubectl kn manifest
+dry() { [ "${DRY_RUN:-}" = 1 ]; }
+if dry; then need manifest; else need kubectl kn manifest; fi
+
+# shown TEXT: a manifest instead of its being applied.
+shown() { printf -- '---\n%s\n' "$1"; }
 
 # secrets_missing: the Secrets that docs/knative.md asks for and that are not there.
 secrets_missing() {
   local name
+  if dry; then return; fi
   for name in rabbitmq homing-{migrate,ingest,ingest-broker{,-rabbitmq},deliver,retry{,-rabbitmq},manage}; do
     kubectl get secret "$name" -n "$NAMESPACE" -o name >/dev/null 2>&1 || echo "$name"
   done
@@ -29,12 +35,14 @@ secrets_missing() {
 # ground: all but functions and Jobs. Server-side, so that what is gone from a manifest is gone from the cluster too.
 ground() {
   local text; text=$(manifest -overlay "$OVERLAY" -rest)
+  if dry; then shown "$text"; return; fi
   kubectl apply --server-side --force-conflicts --field-manager=homing -f - <<<"$text" >&2
 }
 
 # migrate: a Job cannot be changed, so the last one goes first.
 migrate() {
   local text; text=$(resolved job migrate homing)
+  if dry; then shown "$text"; return; fi
   kubectl delete job migrate -n "$NAMESPACE" --ignore-not-found --wait >&2
   kubectl apply -f - <<<"$text" >&2
   kubectl wait job/migrate -n "$NAMESPACE" --for=condition=complete --timeout="${WAIT}s" >&2 ||
@@ -44,6 +52,7 @@ migrate() {
 # serve SERVICE: kn takes the namespace from its flag, one document, and no unknown field: manifest has seen to that.
 serve() {
   local text; text=$(resolved service "$1" "$(function_of "$1")")
+  if dry; then shown "$text"; return; fi
   kn service apply "$1" -n "$NAMESPACE" -f /dev/stdin --wait --wait-timeout "$WAIT" <<<"$text" >&2
 }
 

@@ -13,29 +13,43 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
-// environment is the part of an environment's settings that costs something.
+// environment is an environment's settings, as far as they are written about.
 type environment struct {
-	Name    string `json:"environment"`
-	Network struct {
+	Name         string `json:"environment"`
+	Account      string `json:"account_id"`
+	Domain       string `json:"domain"`
+	Region       string `json:"region"`
+	BackupRegion string `json:"backup_region"`
+	Network      struct {
+		CIDR       string   `json:"cidr"`
 		Zones      []string `json:"zones"`
 		NATPerZone bool     `json:"nat_per_zone"`
 	} `json:"network"`
 	ClientVPN  json.RawMessage      `json:"client_vpn"`
 	NodeGroups map[string]nodeGroup `json:"node_groups"`
 	Postgres   struct {
-		InstanceClass string  `json:"instance_class"`
-		StorageGiB    float64 `json:"storage_gib"`
-		MultiAZ       bool    `json:"multi_az"`
-		BackupDays    float64 `json:"backup_days"`
+		InstanceClass  string  `json:"instance_class"`
+		StorageGiB     float64 `json:"storage_gib"`
+		MaxStorageGiB  float64 `json:"max_storage_gib"`
+		MaxConnections float64 `json:"max_connections"`
+		MultiAZ        bool    `json:"multi_az"`
+		BackupDays     float64 `json:"backup_days"`
+		Protected      bool    `json:"protected"`
 	} `json:"postgres"`
 	Redis struct {
 		NodeType string  `json:"node_type"`
 		Nodes    float64 `json:"nodes"`
 	} `json:"redis"`
 	RabbitMQ struct {
-		StorageGiB float64 `json:"storage_gib"`
+		StorageGiB     float64 `json:"storage_gib"`
+		MemoryGiB      float64 `json:"memory_gib"`
+		CPUs           float64 `json:"cpus"`
+		ZonesSeparated bool    `json:"zones_separated"`
 	} `json:"rabbitmq"`
-	Replicas float64 `json:"replicas"`
+	Replicas         float64 `json:"replicas"`
+	LogRetentionDays float64 `json:"log_retention_days"`
+	MonthlyUSD       float64 `json:"monthly_usd"`
+	Events           float64 `json:"events_per_5_minutes"`
 
 	endpoints, keys int // counted in the code
 }

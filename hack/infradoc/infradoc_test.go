@@ -17,22 +17,31 @@ func TestDocumentsAreCurrent(t *testing.T) {
 	require.NoError(t, run(root, true), "run `go run ./hack/infradoc`")
 }
 
-// TestCheckSaysThatADocumentIsStale changes one size of a copy.
+// TestCheckSaysThatADocumentIsStale changes sizes of a copy.
 func TestCheckSaysThatADocumentIsStale(t *testing.T) {
 	t.Parallel()
 	copied := t.TempDir()
-	require.NoError(t, os.CopyFS(filepath.Join(copied, "terraform"), os.DirFS(filepath.Join(root, "terraform"))))
+	for _, dir := range []string{"terraform", "knative"} {
+		require.NoError(t, os.CopyFS(filepath.Join(copied, dir), os.DirFS(filepath.Join(root, dir))))
+	}
 	require.NoError(t, os.Mkdir(filepath.Join(copied, "docs"), 0o755))
 	require.NoError(t, run(copied, false))
 	require.NoError(t, run(copied, true))
 
-	settings := filepath.Join(copied, "terraform", "environments", "prod", "environment.auto.tfvars")
-	text, err := os.ReadFile(settings)
-	require.NoError(t, err)
-	changed := strings.Replace(string(text), "db.r5.large", "db.t4g.medium", 1)
-	require.NotEqual(t, string(text), changed)
-	require.NoError(t, os.WriteFile(settings, []byte(changed), 0o600))
-	require.ErrorIs(t, run(copied, true), errStale)
+	for file, change := range map[string][2]string{
+		"terraform/environments/prod/environment.auto.tfvars": {"db.r5.large", "db.t4g.medium"},
+		"knative/overlays/staging/kustomization.yaml":         {`value: "6"`, `value: "7"`},
+	} {
+		path := filepath.Join(copied, filepath.FromSlash(file))
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		changed := strings.Replace(string(text), change[0], change[1], 1)
+		require.NotEqual(t, string(text), changed)
+		require.NoError(t, os.WriteFile(path, []byte(changed), 0o600))
+		require.ErrorIs(t, run(copied, true), errStale, file)
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+		require.NoError(t, run(copied, true))
+	}
 }
 
 // TestBillAddsUp reckons a small environment by hand.

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-var errStale = errors.New("not what terraform/ says: run `go run ./hack/infradoc`")
+var errStale = errors.New("not what terraform/ and knative/ say: run `go run ./hack/infradoc`")
 
 func main() {
 	check := flag.Bool("check", false, "say whether the documents are current, and write nothing")
@@ -20,9 +20,9 @@ func main() {
 	}
 }
 
-// run reads root/terraform and writes the documents below root/docs, or compares them.
+// run reads root/terraform and root/knative, and writes the documents below root/docs, or compares them.
 func run(root string, check bool) error {
-	documents, err := generate(filepath.Join(root, "terraform"))
+	documents, err := generate(filepath.Join(root, "terraform"), filepath.Join(root, "knative"))
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func run(root string, check bool) error {
 }
 
 // generate returns the documents by the name of their file.
-func generate(dir string) (map[string][]byte, error) {
+func generate(dir, knative string) (map[string][]byte, error) {
 	var environments []*environment
 	for _, name := range []string{"dev", "staging", "prod"} {
 		e, err := readEnvironment(filepath.Join(dir, "environments", name))
@@ -63,9 +63,15 @@ func generate(dir string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	guide, err := renderEnvironments(environments, knative)
+	if err != nil {
+		return nil, err
+	}
 	diagrams, err := renderDiagrams(dir)
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{"costs.md": costs, "infrastructure.md": diagrams}, nil
+	return map[string][]byte{
+		"costs.md": costs, "infrastructure.md": diagrams, "environments.md": guide,
+	}, nil
 }

@@ -67,6 +67,19 @@ func (s *Server) Start() {
 	}
 }
 
+// TryStart is Start for a server that may refuse to come up. Errors: it did not, with what it said.
+func (s *Server) TryStart() error { return s.run("up", s.name) }
+
+// Data returns the directory of a Postgres's data, which the server's own user owns.
+func (s *Server) Data() string {
+	s.t.Helper()
+	dir, err := os.ReadFile(filepath.Join(s.dir, "state", "postgres.dir"))
+	if err != nil {
+		s.t.Fatalf("testenv: data of own %s: %v", s.name, err)
+	}
+	return filepath.Join(strings.TrimSpace(string(dir)), "data")
+}
+
 // Stop stops the server in its orderly way: connections are closed, what was acknowledged is on disk.
 func (s *Server) Stop() { s.t.Helper(); s.script("down") }
 
@@ -111,9 +124,15 @@ func (s *Server) Wipe() {
 // watchdog stops the server and removes the directory's content.
 func (s *Server) script(args ...string) {
 	s.t.Helper()
+	if err := s.run(args...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *Server) run(args ...string) error {
 	root, err := checkout()
 	if err != nil {
-		s.t.Fatalf("testenv: own %s: %v", s.name, err)
+		return fmt.Errorf("testenv: own %s: %w", s.name, err)
 	}
 	const patience = 3 * time.Minute // more than all the script's own limits
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -121,8 +140,9 @@ func (s *Server) script(args ...string) {
 	command := exec.CommandContext(ctx, filepath.Join(root, "hack", "services.sh"), args...)
 	command.Env = append(os.Environ(), "HOMING_DEV_DIR="+s.dir, "HOMING_DEV_OWNER="+strconv.Itoa(os.Getpid()))
 	if out, err := command.CombinedOutput(); err != nil {
-		s.t.Fatalf("testenv: own %s: services.sh %s: %v\n%s", s.name, args[0], err, out)
+		return fmt.Errorf("testenv: own %s: services.sh %s: %w\n%s", s.name, args[0], err, out)
 	}
+	return nil
 }
 
 // children returns the processes whose parent is pid.

@@ -118,7 +118,8 @@ func (h *Installation) storedIDs(p *Producer) map[string]webhook.ID {
 // DeliveryKey is an event, by the id that receivers know it by, and an endpoint.
 type DeliveryKey struct{ event, Endpoint webhook.ID }
 
-func (k DeliveryKey) messageID() string { return webhook.MessageID(k.event, k.Endpoint) }
+// MessageID is the webhook-id of the delivery.
+func (k DeliveryKey) MessageID() string { return webhook.MessageID(k.event, k.Endpoint) }
 
 // DeliveryRow is what the database says about a delivery that is no replay.
 type DeliveryRow struct {
@@ -126,6 +127,19 @@ type DeliveryRow struct {
 	State    string
 	attempts map[int]attemptRow
 	Unknown  int // attempts that may have succeeded at the receiver without Homing knowing
+}
+
+// Sent is how many POSTs the row knows of that may have left: recorded ones, and one under way.
+func (r DeliveryRow) Sent() (n int) {
+	for _, a := range r.attempts {
+		if a.outcome != string(webhook.OutcomeUnsent) {
+			n++
+		}
+	}
+	if r.State == string(webhook.StateAttempting) {
+		n++
+	}
+	return n
 }
 
 type attemptRow struct {
@@ -177,7 +191,7 @@ func (h *Installation) PostsByDelivery(rows map[DeliveryKey]DeliveryRow) map[Del
 	const sameClock = 50 * time.Millisecond // between Postgres and this process, on one machine
 	keys := make(map[string]DeliveryKey, len(rows))
 	for key := range rows {
-		keys[key.messageID()] = key
+		keys[key.MessageID()] = key
 	}
 	sorted := make(map[DeliveryKey][]*Post)
 	seen := make(map[string]bool)

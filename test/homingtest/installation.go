@@ -164,6 +164,14 @@ func (h *Installation) open(database string) {
 	h.T.Cleanup(h.SQL.Close)
 }
 
+// MoveTo has the processes that are started from now on, and the test's own looks, use another database with the same
+// content: one that was restored.
+func (h *Installation) MoveTo(database string) {
+	h.T.Helper()
+	h.Set("DATABASE_URL=" + database)
+	h.open(database)
+}
+
 // CreateKey makes an API key of the tenant, as `homing key create` does.
 func (h *Installation) CreateKey(expires time.Time) string {
 	h.T.Helper()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -88,6 +90,16 @@ type Accepted struct {
 	*CloudEvent
 	id    webhook.ID // Homing's own; zero when it is not known
 	taken time.Time  // when a broker took it; zero for one that Homing has answered for
+}
+
+// Answered is when Homing made its id of the event, which it answered with; not direct is one that only a broker took.
+func (a *Accepted) Answered() (at time.Time, direct bool) { return a.id.Time(), a.taken.IsZero() }
+
+// Snapshot returns what has been accepted so far.
+func (p *Producer) Snapshot() []Accepted {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Values(p.Accepted))
 }
 
 // Producer makes a producer that sends to a process.

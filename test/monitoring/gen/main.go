@@ -1,5 +1,5 @@
 // Command gen writes what of monitoring/ is made from tables: the rules of the objectives, the rules as an object of
-// Kubernetes, and the dashboards. With -check it only says what is not as it would be written.
+// Kubernetes, and the dashboards; and docs/alerts.md, from the rules and the runbooks. With -check it only says what is not as it would be written.
 //
 // It is run in test/monitoring: go run ./gen
 package main
@@ -13,6 +13,9 @@ import (
 	"path/filepath"
 	"strings"
 )
+
+// ruleFiles are the files of rules, in the order in which Prometheus has them.
+var ruleFiles = []string{"recording.yaml", "slo.yaml", "alerts.yaml"}
 
 func main() {
 	root := flag.String("root", "../../monitoring", "where to write")
@@ -38,6 +41,12 @@ func run(root string, check bool) error {
 		return err
 	}
 	errs := []error{put(filepath.Join(root, "kubernetes/prometheusrule.yaml"), object)}
+	docs := filepath.Join(root, "../docs")
+	list, err := alerts(filepath.Join(root, "prometheus/rules"), filepath.Join(docs, "runbooks"))
+	if err != nil {
+		return err
+	}
+	errs = append(errs, put(filepath.Join(docs, "alerts.md"), list))
 	for _, d := range dashboards() {
 		errs = append(errs, put(filepath.Join(root, "grafana/dashboards", d.UID+".json"), d.json()))
 	}
@@ -74,7 +83,7 @@ metadata:
 spec:
   groups:
 `)
-	for _, name := range []string{"recording.yaml", "slo.yaml", "alerts.yaml"} {
+	for _, name := range ruleFiles {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			return nil, err
