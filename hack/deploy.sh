@@ -58,6 +58,7 @@ serve() {
 
 # settled: all the rest ready too. It takes a moment after the services are there: their addresses are what it waits for.
 settled() {
+  if dry; then return; fi
   local objects; mapfile -t objects < <(manifest -overlay "$OVERLAY" -ready)
   kubectl wait -n "$NAMESPACE" "${objects[@]}" --for=condition=Ready --timeout="${WAIT}s" >&2
 }

@@ -31,8 +31,6 @@ type ticking struct {
 }
 
 var tickings = []ticking{
-	{name: "10 s", schedule: "*/10 * * * * *", tick: 10 * time.Second, idle: time.Minute},
-	{name: "30 s", schedule: "*/30 * * * * *", tick: 30 * time.Second, idle: time.Minute},
 	{name: "60 s", schedule: "* * * * *", tick: 60 * time.Second, idle: 3 * time.Minute},
 	{name: "120 s", schedule: "*/2 * * * *", tick: 120 * time.Second, idle: 4 * time.Minute},
 	{name: "240 s", schedule: "*/4 * * * *", tick: 240 * time.Second, idle: 4 * time.Minute},
