@@ -153,19 +153,22 @@ func (w *podWatch) tally(of func(*podLife) int) (n int) {
 	return n
 }
 
-// zero waits until no pod of these services is to live on, and returns when that was for each.
+// zero waits until no pod of these services is to live on, and returns when each had none for the first time.
 func (c *cluster) zero(within time.Duration, services ...string) map[string]time.Time {
 	c.t.Helper()
-	at := make(map[string]time.Time)
+	first := make(map[string]time.Time)
 	c.wait(within, "no pods", func() bool {
+		none := 0
 		for _, s := range services {
 			if c.pods.wanted(s) > 0 {
-				delete(at, s)
-			} else if at[s].IsZero() {
-				at[s] = time.Now()
+				continue
+			}
+			none++
+			if first[s].IsZero() {
+				first[s] = time.Now()
 			}
 		}
-		return len(at) == len(services)
+		return none == len(services)
 	})
-	return at
+	return first
 }
