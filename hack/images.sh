@@ -11,4 +11,4 @@ set -euo pipefail
 
 need ko
 build_settings
-ko build --base-import-paths ./functions/{ingest,deliver,retry,manage} ./cmd/homing
+ko build --base-import-paths ./functions/{ingest,deliver,retry,manage} ./cmd/homing{,-probe}

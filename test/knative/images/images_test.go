@@ -37,7 +37,7 @@ const (
 )
 
 var (
-	programs  = []string{"ingest", "deliver", "retry", "manage", "homing"}
+	programs  = []string{"ingest", "deliver", "retry", "manage", "homing", "homing-probe"}
 	platforms = []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
 )
 
@@ -99,7 +99,7 @@ func look(t *testing.T, program string, repo name.Repository, index v1.ImageInde
 	require.NotContains(t, string(binary), checkout(t), "the path of the source is in it")
 	sbom := sbomOf(t, repo, image)
 	require.Contains(t, sbom, "SPDX-2.3")
-	require.Contains(t, sbom, "github.com/jackc/pgx/v5")
+	require.Contains(t, sbom, "github.com/prometheus/client_golang")
 	t.Logf("%s %s: %.1f MB compressed", program, platform.String(), float64(size)/1e6)
 }
 
