@@ -15,8 +15,8 @@ import (
 type Function string
 
 // The functions. Local is all of them in one process (`homing serve`), or those of [Config.Only]; command is a process
-// that looks at a Homing or changes it, and ends (`homing endpoint`): it finds out what it needs when it needs it. Probe
-// watches a Homing from outside.
+// that looks at a Homing or changes it, and ends (`homing endpoint`): it finds out what it needs when it needs it.
+// Probe watches a Homing from outside.
 const (
 	FunctionIngest  Function = "ingest"
 	FunctionDeliver Function = "deliver"

@@ -9,8 +9,8 @@
 //	manage    the management API lists the endpoints of the probes, and shows the direct event as delivered
 //
 // It owns a tenant with two endpoints, and makes what is missing of them in every round: the endpoint of direct and
-// brokered events, and the one that answers 503 first, which is one of its own so that its failures slow nothing else. It
-// keeps nothing: their secrets come from the API.
+// brokered events, and the one that answers 503 first, which is one of its own so that its failures slow nothing else.
+// It keeps nothing: their secrets come from the API.
 //
 // It promises that a success means a webhook with a signature that verifies and with the very bytes that were sent, in
 // time; that what strangers POST to it changes no result; and that a webhook of an earlier round, or of an earlier

@@ -49,8 +49,8 @@ func probed(p *process, probe, outcome string) int {
 	return p.Metric("homing_probe_runs_total", "probe", probe, "outcome", outcome)
 }
 
-// TestProbesOfAWholeHoming has the program of the probes watch `homing serve`: all four succeed, over RabbitMQ too. Once
-// nothing is delivered any more, those that wait for a webhook notice; once nothing answers any more, all do.
+// TestProbesOfAWholeHoming has the program of the probes watch `homing serve`: all four succeed, over RabbitMQ too.
+// Once nothing is delivered any more, those that wait for a webhook notice; once nothing answers any more, all do.
 func TestProbesOfAWholeHoming(t *testing.T) {
 	t.Parallel()
 	h := install(t, allServices)
