@@ -28,7 +28,8 @@ promtool=$(tool promtool github.com/prometheus/prometheus github.com/prometheus/
 amtool=$(tool amtool github.com/prometheus/alertmanager github.com/prometheus/alertmanager/cmd/amtool)
 prometheus=$(tool prometheus github.com/prometheus/prometheus github.com/prometheus/prometheus/cmd/prometheus)
 # The collector is a module of its own: its components at the versions of the image.
-collector=$BIN/collector-$(cd test/monitoring/collector && go list -m -f '{{.Version}}' go.opentelemetry.io/collector/otelcol)
+collector=$(cd test/monitoring/collector && go list -m -f '{{.Version}}' go.opentelemetry.io/collector/otelcol)
+collector=$BIN/collector-${collector#v}
 if [ ! -x "$collector" ] || [ -n "$(find test/monitoring/collector -newer "$collector" -print -quit)" ]; then
   say "building the collector"
   (cd test/monitoring/collector && go build -o "$collector" .)

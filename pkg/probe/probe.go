@@ -23,14 +23,14 @@ const source = "/homing/probe"
 // lookAgain is how long manage waits before it looks again whether a delivery has been recorded.
 const lookAgain = 500 * time.Millisecond
 
-// Config is what a Prober is made of. There are no defaults but those of Now and Log.
+// Config is what a Prober is made of. There are no defaults.
 type Config struct {
 	// Server is the base URL of the management API, Ingest that of ingest; Key is for both, and Tenant is whose the
 	// endpoints and events are.
 	Server, Ingest, Key, Tenant string
 	// Receiver is the base URL under which Homing reaches the Prober's handler.
 	Receiver string
-	// Broker takes brokered events; nil: there are none. BrokerKey signs them, unless it is the zero Key.
+	// Broker takes brokered events; nil: there are none. BrokerKey signs them; nil: nobody does.
 	Broker    bus.Publisher
 	BrokerKey *brokersign.Key
 	// Interval is the time between rounds, Timeout how long one probe may take.
