@@ -15,7 +15,7 @@ BENCH ?= .
 BENCHTIME ?= 1s
 LOAD ?=
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
-LINK = -ldflags '-X github.com/homing-hooks/homing/functions/internal/host.linked=$(VERSION)'
+LINK = -ldflags '-X github.com/homing-hooks/homing/functions/internal/host.linked=$(VERSION) -X main.linked=$(VERSION)'
 
 # Packages of tests run two at a time: they share one Postgres, and some tests measure time.
 TEST := $(GO) test -p 2

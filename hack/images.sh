@@ -13,6 +13,6 @@ set -euo pipefail
 need ko
 build_settings
 {
-  ko build --base-import-paths ./functions/{ingest,deliver,retry,manage} ./cmd/homing
+  ko build --base-import-paths ./functions/{ingest,deliver,retry,manage} ./cmd/homing{,-probe}
   ko build --base-import-paths --platform linux/arm64 ./cmd/homing-rotate
 } | tee "${IMAGES_FILE:-/dev/null}"

@@ -27,6 +27,13 @@ tool() {
 promtool=$(tool promtool github.com/prometheus/prometheus github.com/prometheus/prometheus/cmd/promtool)
 amtool=$(tool amtool github.com/prometheus/alertmanager github.com/prometheus/alertmanager/cmd/amtool)
 prometheus=$(tool prometheus github.com/prometheus/prometheus github.com/prometheus/prometheus/cmd/prometheus)
+# The collector is a module of its own: its components at the versions of the image.
+collector=$(cd test/monitoring/collector && go list -m -f '{{.Version}}' go.opentelemetry.io/collector/otelcol)
+collector=$BIN/collector-${collector#v}
+if [ ! -x "$collector" ] || [ -n "$(find test/monitoring/collector -newer "$collector" -print -quit)" ]; then
+  say "building the collector"
+  (cd test/monitoring/collector && go build -o "$collector" .)
+fi
 [ "${1:-}" != tools ] || exit 0
 
 say "what is made from tables is current"
@@ -46,6 +53,9 @@ say "Prometheus takes its configuration and rules"
 
 say "each alert fires when it should and is silent when it should"
 "$promtool" test rules monitoring/prometheus/tests/*.yaml
+
+say "the collector takes its configuration"
+"$collector" validate --config=monitoring/otel/collector.yaml
 
 say "Alertmanager takes its configuration, and alerts reach whom they should"
 "$amtool" check-config monitoring/alertmanager/alertmanager.yml
@@ -94,11 +104,12 @@ sed -e 's/evaluation_interval: .*/evaluation_interval: 2s/' -e '/^scrape_configs
   --enable-feature=created-timestamp-zero-ingestion >"$work/prometheus.log" 2>&1 &
 pids+=($!)
 eventually curl -fsS "$url/-/ready"
-go build -o "$work/homing" ./cmd/homing
+go build -o "$work/" ./cmd/homing ./cmd/homing-probe
 
 # homing NAME INTERVAL: starts a Homing that pushes so often (ms), and waits until its demo event is delivered
 homing() {
-  HOMING_LISTEN=127.0.0.1:$(free_port) HOMING_DATA_DIR=$work/data OTEL_EXPORTER_OTLP_ENDPOINT=$url/api/v1/otlp \
+  serving=127.0.0.1:$(free_port)
+  HOMING_LISTEN=$serving HOMING_DATA_DIR=$work/data OTEL_EXPORTER_OTLP_ENDPOINT=$url/api/v1/otlp \
     OTEL_TRACES_SAMPLER=always_off OTEL_METRIC_EXPORT_INTERVAL=$2 OTEL_RESOURCE_ATTRIBUTES=service.instance.id=$1 \
     HOMING_LOG_FORMAT=json "$work/homing" serve --demo >"$work/$1.log" 2>&1 &
   pids+=($!)
@@ -121,6 +132,12 @@ some 'sum(increase(homing_ingest_events_total{status="stored"}[1h]))'
 
 say "every recorded metric and every query of a dashboard is answered"
 homing long 1000
+receiving=127.0.0.1:$(free_port)
+HOMING_LISTEN=$receiving HOMING_PROBE_RECEIVER=http://$receiving HOMING_SERVER=http://$serving HOMING_TENANT=default \
+  HOMING_API_KEY=$(<"$work/data/api-key") HOMING_PROBE_INTERVAL=10s HOMING_PROBE_TIMEOUT=9s \
+  OTEL_EXPORTER_OTLP_ENDPOINT=$url/api/v1/otlp OTEL_TRACES_SAMPLER=always_off OTEL_METRIC_EXPORT_INTERVAL=1000 \
+  HOMING_LOG_FORMAT=json "$work/homing-probe" >"$work/probe.log" 2>&1 &
+pids+=($!)
 asked() { (cd test/monitoring && go run ./ask "$url"); }
 eventually asked
 asked

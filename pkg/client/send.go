@@ -49,7 +49,8 @@ type Receipt struct {
 const pathEvents = "/v1/events"
 
 // Send sends an event, and returns once it is stored. It may be repeated with the same Source and ID at any time: the
-// event is taken once. It needs a tenant's key with the scope events:write.
+// event is taken once. It needs a tenant's key with the scope events:write, or an operator's and the tenant
+// ([WithTenant]).
 func (c *Client) Send(ctx context.Context, e CloudEvent, options ...CallOption) (*Receipt, error) {
 	e = e.filled()
 	h := http.Header{"Content-Type": {e.DataContentType}, "Ce-Specversion": {"1.0"}}
@@ -60,7 +61,7 @@ func (c *Client) Send(ctx context.Context, e CloudEvent, options ...CallOption) 
 		e.Data = []byte{}
 	}
 	return one[Receipt](ctx, c, request{
-		method: http.MethodPost, path: pathEvents, raw: e.Data, header: h, safe: true,
+		method: http.MethodPost, path: pathEvents, raw: e.Data, header: h, safe: true, tenant: true,
 	}, options)
 }
 
@@ -78,7 +79,7 @@ func (c *Client) SendBatch(ctx context.Context, events []CloudEvent, options ...
 	answer, err := one[struct {
 		Events []Receipt `json:"events"`
 	}](ctx, c, request{
-		method: http.MethodPost, path: pathEvents, raw: body, safe: true,
+		method: http.MethodPost, path: pathEvents, raw: body, safe: true, tenant: true,
 		header: http.Header{"Content-Type": {"application/cloudevents-batch+json"}},
 	}, options)
 	if err != nil {

@@ -172,6 +172,22 @@ func TestMemoryIsRefusedOnKnative(t *testing.T) {
 	})
 }
 
+func TestProbeNeedsAHomingAndNoServices(t *testing.T) {
+	t.Parallel()
+	probe := []string{
+		"HOMING_API_KEY=hmk_x", "HOMING_TENANT=homing-probe", "HOMING_PROBE_RECEIVER=https://probe.example.com",
+	}
+	c, err := config.Load(config.FunctionProbe, probe)
+	require.NoError(t, err)
+	require.Equal(t, 5*time.Minute, c.Probe.Interval)
+	for _, missing := range []string{"HOMING_API_KEY", "HOMING_TENANT", "HOMING_PROBE_RECEIVER"} {
+		_, err := config.Load(config.FunctionProbe, without(probe, missing))
+		require.ErrorContains(t, err, "\n  "+missing+" ")
+	}
+	_, err = config.Load(config.FunctionProbe, append(probe, "HOMING_PROBE_INTERVAL=1m"))
+	require.ErrorContains(t, err, "HOMING_PROBE_TIMEOUT is 1m0s; it must be below HOMING_PROBE_INTERVAL")
+}
+
 func TestProblemsNameTheVariableAndTheRemedy(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

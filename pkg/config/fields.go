@@ -21,6 +21,7 @@ type Config struct {
 	Knative   Knative
 	Telemetry Telemetry
 	Client    Client
+	Probe     Probe
 
 	home     string          // where DataDirectory is when nothing says so
 	database string          // that of Embed; may hold a password
@@ -291,4 +292,24 @@ type Client struct {
 	Tenant string `env:"HOMING_TENANT"`
 	// The profile to use, of those that `homing profile` keeps.
 	Profile string `env:"HOMING_PROFILE"`
+}
+
+// Probe is for `homing-probe`, which sends events through a Homing all the time to see whether they arrive. It also
+// takes HOMING_SERVER, HOMING_API_KEY (a key of its tenant, or of an operator) and HOMING_TENANT, which it needs.
+type Probe struct {
+	// The base URL under which Homing reaches the program's own listener (HOMING_LISTEN), as its endpoints have it: like
+	// https://probe.example.com, or http://127.0.0.1:8081 for a Homing with HOMING_ALLOW_HTTP and HOMING_ALLOW_ADDRESSES.
+	Receiver URL `env:"HOMING_PROBE_RECEIVER"`
+	// The base URL that events are sent to, where that is another than HOMING_SERVER, as on Knative.
+	Ingest URL `env:"HOMING_PROBE_INGEST"`
+	// The ingress of the broker that producers send to. Not set: the exchange of RABBITMQ_URL; when that is not set
+	// either, nothing is sent through a broker.
+	Broker URL `env:"HOMING_PROBE_BROKER"`
+	// The key to sign brokered events with (`homing key broker`), for a Homing with HOMING_BROKER_SIGNATURES.
+	BrokerKey Secret `env:"HOMING_PROBE_BROKER_KEY"`
+	// The time between two rounds of probes. Each wakes what has scaled to zero; with less than two minutes the endpoint
+	// that fails on purpose counts as a failing one.
+	Interval time.Duration `env:"HOMING_PROBE_INTERVAL" envDefault:"5m"`
+	// How long a probe waits for its webhook, with a retry on the way for one of them. Below HOMING_PROBE_INTERVAL.
+	Timeout time.Duration `env:"HOMING_PROBE_TIMEOUT" envDefault:"1m"`
 }

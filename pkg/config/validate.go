@@ -44,6 +44,7 @@ func (c *Config) Validate() error {
 	c.checkPolicy(&k)
 	c.checkRetry(&k)
 	c.checkManage(&k)
+	c.checkProbe(&k)
 	if len(k.problems) > 0 {
 		return sorted(k.problems)
 	}
@@ -61,6 +62,25 @@ func (c *Config) checkManage(k *checks) {
 		"is not set; HOMING_HANDSHAKE=%s needs it", m.Handshake)
 	k.that(m.HandshakeOrigin == "" || len(m.HandshakeOrigin) <= 253 && dnsName.MatchString(m.HandshakeOrigin),
 		"HOMING_HANDSHAKE_ORIGIN", "is %q; it must be a DNS name like webhooks.example.com", bounded(m.HandshakeOrigin))
+}
+
+// checkProbe checks what the program of the probes needs; to the others its settings say nothing.
+func (c *Config) checkProbe(k *checks) {
+	p := &c.Probe
+	k.scheme("HOMING_PROBE_RECEIVER", p.Receiver, "http", "https")
+	k.scheme("HOMING_PROBE_INGEST", p.Ingest, "http", "https")
+	k.scheme("HOMING_PROBE_BROKER", p.Broker, "http", "https")
+	k.span("HOMING_PROBE_INTERVAL", p.Interval, time.Second, day)
+	k.that(p.Timeout > 0 && p.Timeout < p.Interval, "HOMING_PROBE_TIMEOUT",
+		"is %v; it must be below HOMING_PROBE_INTERVAL (%v)", p.Timeout, p.Interval)
+	if c.Function != FunctionProbe {
+		return
+	}
+	k.that(!p.Receiver.IsZero(), "HOMING_PROBE_RECEIVER",
+		"is not set; set it to the base URL under which Homing reaches this program")
+	k.that(!c.Client.APIKey.IsZero(), "HOMING_API_KEY", "is not set; `homing key create` makes one")
+	k.that(tenantID.MatchString(c.Client.Tenant), "HOMING_TENANT",
+		"names no tenant; the probes need one of their own, such as homing-probe")
 }
 
 // queueProxyPorts belong to Knative's queue-proxy, in the same pod.
@@ -128,7 +148,7 @@ func (k *checks) scheme(variable string, u URL, schemes ...string) {
 
 // checkNeeds checks that the function has the services that it cannot do without, where it runs.
 func (c *Config) checkNeeds(k *checks) {
-	if c.Function == FunctionCommand {
+	if c.Function == FunctionCommand || c.Function == FunctionProbe {
 		return
 	}
 	mode, whole := c.Mode(), c.Function == FunctionLocal && len(c.Only) == 0

@@ -16,6 +16,7 @@ type Function string
 
 // The functions. Local is all of them in one process (`homing serve`), or those of [Config.Only]; command is a process
 // that looks at a Homing or changes it, and ends (`homing endpoint`): it finds out what it needs when it needs it.
+// Probe watches a Homing from outside.
 const (
 	FunctionIngest  Function = "ingest"
 	FunctionDeliver Function = "deliver"
@@ -23,6 +24,7 @@ const (
 	FunctionManage  Function = "manage"
 	FunctionLocal   Function = "local"
 	FunctionCommand Function = "command"
+	FunctionProbe   Function = "probe"
 )
 
 // Face is which of ingest's faces a process shows.

@@ -29,7 +29,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	err = homingtest.Build(filepath.Join("..", ".."), dir,
-		"./cmd/homing", "./functions/ingest", "./functions/deliver", "./functions/retry")
+		"./cmd/homing", "./cmd/homing-probe", "./functions/ingest", "./functions/deliver", "./functions/retry")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

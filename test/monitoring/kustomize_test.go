@@ -2,12 +2,14 @@ package monitoring
 
 import (
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
@@ -22,6 +24,7 @@ func TestKustomization(t *testing.T) {
 	found := build(t, disk, dir)
 	require.Equal(t, map[string]int{
 		"PrometheusRule": 1, "PodMonitor": 2, "Deployment": 1, "Service": 1, "ConfigMap": 2, "Secret": 1,
+		"NetworkPolicy": 1,
 	}, found)
 
 	scraping := t.TempDir()
@@ -30,6 +33,21 @@ func TestKustomization(t *testing.T) {
 	require.NoError(t, disk.WriteFile(filepath.Join(scraping, "kustomization.yaml"),
 		[]byte("resources: ["+rel+"]\ncomponents: ["+rel+"/components/scrape]\n")))
 	require.Equal(t, 3, build(t, disk, scraping)["PodMonitor"])
+
+	for _, environment := range []string{"staging", "prod"} {
+		require.Equal(t, map[string]int{
+			"Deployment": 1, "Service": 1, "ConfigMap": 1, "NetworkPolicy": 2, "DomainMapping": 1,
+		}, build(t, disk, filepath.Join(dir, "probe", environment)), environment)
+	}
+}
+
+// TestTheCollectorIsTheOneThatIsChecked: the image that runs has the version whose components validate the configuration.
+func TestTheCollectorIsTheOneThatIsChecked(t *testing.T) {
+	version := regexp.MustCompile(`go.opentelemetry.io/collector/otelcol v(\S+)`).
+		FindStringSubmatch(read(t, "test/monitoring/collector/go.mod"))
+	require.NotNil(t, version)
+	require.Contains(t, read(t, "monitoring/kubernetes/collector.yaml"),
+		"image: otel/opentelemetry-collector-contrib:"+version[1]+"\n")
 }
 
 // build returns how many objects of each kind a kustomization makes.
@@ -44,7 +62,8 @@ func build(t *testing.T, disk filesys.FileSystem, dir string) map[string]int {
 		into := map[string]any{
 			"PrometheusRule": &monitoringv1.PrometheusRule{}, "PodMonitor": &monitoringv1.PodMonitor{},
 			"Deployment": &appsv1.Deployment{}, "Service": &corev1.Service{}, "ConfigMap": &corev1.ConfigMap{},
-			"Secret": &corev1.Secret{},
+			"Secret": &corev1.Secret{}, "NetworkPolicy": &networkingv1.NetworkPolicy{},
+			"DomainMapping": &map[string]any{}, // test/knative/types has its type
 		}[o.GetKind()]
 		require.NotNil(t, into, o.GetKind())
 		require.NoError(t, yaml.UnmarshalStrict(text, into), "%s %s", o.GetKind(), o.GetName())

@@ -15,12 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/homing-hooks/homing/pkg/config"
+	"github.com/homing-hooks/homing/pkg/probe"
 	"github.com/homing-hooks/homing/pkg/seal"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md")
 
-// TestMetricsAreDocumented holds docs/metrics.md to what a process of all functions, on all services, registers.
+// TestMetricsAreDocumented holds docs/metrics.md to what a process of all functions, on all services, registers, and to
+// what the program of the probes does.
 func TestMetricsAreDocumented(t *testing.T) {
 	t.Parallel()
 	cfg, err := config.Load(config.FunctionLocal, []string{
@@ -30,6 +32,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	require.NoError(t, err)
 	h, err := New(cfg, slog.New(slog.DiscardHandler), time.Now, Ingest, Deliver, Retry, Manage)
 	require.NoError(t, err)
+	probe.NewMetrics(h.tel.Registry(), time.Minute, time.Now(), probe.Names...)
 	families, err := h.tel.Registry().Gather()
 	require.NoError(t, err)
 	doc := metricsDoc(families)
@@ -47,7 +50,7 @@ const metricsHead = `# Metrics
 
 At '/metrics' of every process, in the text format of Prometheus, beside those of the Go runtime and the process
 ('go_*', 'process_*'). A process has those of its functions: 'homing_ingest_*', 'homing_deliver_*', 'homing_retry_*',
-'homing_manage_*'.
+'homing_manage_*'; 'homing_probe_*' are those of the program that watches a Homing from outside.
 With 'OTEL_EXPORTER_OTLP_ENDPOINT' they are pushed as well, once more on SIGTERM, so that what a process of a few
 seconds counted is not lost.
 

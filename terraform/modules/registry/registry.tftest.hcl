@@ -18,7 +18,7 @@ run "images" {
   command = plan
 
   assert {
-    condition     = length(aws_ecr_repository.this) == 6 && alltrue([for r in aws_ecr_repository.this : r.image_tag_mutability == "IMMUTABLE"])
+    condition     = length(aws_ecr_repository.this) == 7 && alltrue([for r in aws_ecr_repository.this : r.image_tag_mutability == "IMMUTABLE"])
     error_message = "A tag must name one image for ever."
   }
   assert {

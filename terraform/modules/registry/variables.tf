@@ -11,7 +11,8 @@ variable "repositories" {
   description = "The images, by name: a repository for each."
   type        = set(string)
   default = [
-    "homing/deliver", "homing/homing", "homing/homing-rotate", "homing/ingest", "homing/manage", "homing/retry",
+    "homing/deliver", "homing/homing", "homing/homing-probe", "homing/homing-rotate", "homing/ingest", "homing/manage",
+    "homing/retry",
   ]
   validation {
     condition     = length(var.repositories) > 0

@@ -37,7 +37,7 @@ const (
 )
 
 var (
-	programs  = []string{"ingest", "deliver", "retry", "manage", "homing", "homing-rotate"}
+	programs  = []string{"ingest", "deliver", "retry", "manage", "homing", "homing-probe", "homing-rotate"}
 	forLambda = "homing-rotate" // it takes no image for several platforms, and Terraform says which one
 	platforms = []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
 )
@@ -123,7 +123,7 @@ func inspect(t *testing.T, program string, repo name.Repository, image v1.Image)
 	require.NotContains(t, string(binary), checkout(t), "the path of the source is in it")
 	sbom := sbomOf(t, repo, image)
 	require.Contains(t, sbom, "SPDX-2.3")
-	require.Contains(t, sbom, "github.com/jackc/pgx/v5")
+	require.Contains(t, sbom, "github.com/prometheus/client_golang")
 	t.Logf("%s %s: %.1f MB compressed", program, config.Architecture, float64(size)/1e6)
 	return binary
 }

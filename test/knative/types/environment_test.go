@@ -121,6 +121,24 @@ func (e *environment) config(t testing.TB, service string) *config.Config {
 	return cfg
 }
 
+// readByOpenTelemetry is a setting that is none of ours.
+const readByOpenTelemetry = "OTEL_METRIC_EXPORT_INTERVAL"
+
+// TestFunctionsPush: their metrics go to the Service that monitoring/ makes, where there is one, and to nobody in dev.
+func TestFunctionsPush(t *testing.T) {
+	each(t, func(t *testing.T, e *environment) {
+		for service := range services {
+			endpoint, interval := e.config(t, service).Telemetry.OTLPEndpoint, e.environ(t, service)[readByOpenTelemetry]
+			if e.name == "dev" {
+				require.True(t, endpoint.IsZero(), service)
+				continue
+			}
+			require.Equal(t, "http://homing-collector:4318", endpoint.Reveal(), service)
+			require.Equal(t, "15000", interval, service)
+		}
+	})
+}
+
 // TestServicesAreTheFunctions: each has settings that its function accepts, and knows.
 func TestServicesAreTheFunctions(t *testing.T) {
 	each(t, func(t *testing.T, e *environment) {
@@ -128,7 +146,7 @@ func TestServicesAreTheFunctions(t *testing.T) {
 			slices.Collect(maps.Keys(all[*servingv1.Service](t, e))))
 		for service := range services {
 			for name := range e.environ(t, service) {
-				require.Contains(t, config.Variables(), name, service)
+				require.Contains(t, append(config.Variables(), readByOpenTelemetry), name, service)
 			}
 			cfg := e.config(t, service)
 			require.Equal(t, config.ModeKnative, cfg.Mode(), service)

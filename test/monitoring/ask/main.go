@@ -26,6 +26,7 @@ var answered = []string{
 	"Homing / Business: Time to deliver", "Homing / Business: Endpoints", "Homing / Business: Given up",
 	"Homing / On call: Requests", "Homing / On call: Time", "Homing / On call: Attempts", "Homing / On call: Queue age",
 	"Homing / On call: Ticks", "Homing / On call: Slots", "Homing / On call: Hints",
+	"Homing / On call: Probes", "Homing / On call: Time of a probe", "Homing / On call: Since the last success",
 	"Homing / Application: Processes", "Homing / Application: Claims", "Homing / Application: Deliveries a claim",
 }
 

@@ -29,6 +29,14 @@ func onCall() dashboard {
 			{Title: "Late attempts, 1 h", About: "Claimed over 16 s after they were due; 1 % is the objective.", Unit: "percentunit", Stat: true, Red: 0.01,
 				Queries: one("late", "homing:latency:error_ratio1h")},
 		}},
+		{"Probes", []panel{
+			{Title: "Probes", About: "Synthetic checks, by probe and outcome.", Unit: "short", Stack: true,
+				Queries: one("{{probe}} {{outcome}}", "sum by (probe, outcome) (increase(homing_probe_runs_total[15m])) > 0")},
+			{Title: "Time of a probe", About: "To the webhook; the retry probe waits for its second attempt.", Unit: "s",
+				Queries: one("{{probe}}", "sum by (probe) (increase(homing_probe_seconds_sum[15m])) / sum by (probe) (increase(homing_probe_seconds_count[15m]))")},
+			{Title: "Since the last success", About: "Alerts at three intervals.", Unit: "s",
+				Queries: one("{{probe}}", "time() - max by (probe) (homing_probe_last_success_timestamp_seconds)")},
+		}},
 		{"Accept", []panel{
 			{Title: "Requests", About: "By face and class of status.", Unit: "reqps", Stack: true,
 				Queries: one("{{face}} {{class}}", rate("homing_ingest_requests_total", "face, class"))},
