@@ -135,8 +135,8 @@ func TestMistakesAreRefused(t *testing.T) {
 		},
 		"a schedule that is none": {
 			"eventing/source-tick.yaml",
-			`"* * * * *"`,
-			`"@every 1m"`,
+			`"*/2 * * * *"`,
+			`"@every 2m"`,
 			"schedule",
 		},
 		"data that is no JSON": {"eventing/source-tick.yaml", `data: "{}"`, `data: "{"`, "data"},
