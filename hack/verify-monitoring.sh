@@ -93,6 +93,7 @@ eventually() {
   done
 }
 
+unset DATABASE_URL REDIS_URL RABBITMQ_URL # a Homing of its own, whatever the shell has
 port=$(free_port)
 url=http://127.0.0.1:$port
 mkdir "$work/prometheus"
