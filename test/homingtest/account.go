@@ -227,6 +227,7 @@ func Successes(posts []*Post) (n int) {
 // Invariants returns queries that must find nothing, at any time, each by what it would mean.
 func Invariants() map[string]string { return maps.Clone(invariants) }
 
+// invariants are those queries.
 var invariants = map[string]string{
 	"a delivery that has ended is to be woken, or one that has not is forgotten": `
 		SELECT count(*) FROM deliveries

@@ -7,8 +7,9 @@
 // them, and nothing in this folder is linked into a program of Homing's.
 //
 // The packages: types decodes every manifest strictly into the real API types, with their real defaulting and
-// validation; dataplane runs the broker's real ingress and dispatcher as processes; cmd/ holds the small programs that
-// hack/ needs for deploying.
+// validation; dataplane runs the broker's real ingress and dispatcher as processes; e2e runs
+// everything on a cluster, with agent as the producers and receivers there; cmd/ holds the small programs that hack/ needs
+// for deploying.
 //
 // knative.dev/eventing v0.48.0 is missing from the public checksum database (its other releases and modules are there),
 // so the first download needs GONOSUMDB=knative.dev/eventing; from then on go.sum holds what was downloaded.
