@@ -215,7 +215,7 @@ func requireNoSecret(t *testing.T, r *Request, text string) {
 		require.NotContains(t, text, string(s.Key))
 		require.NotContains(t, text, base64.StdEncoding.EncodeToString(s.Key))
 	}
-	for _, secret := range []string{"of-the-endpoint", "hunter2", "12.50", "whsec_"} {
+	for _, secret := range []string{"of-the-endpoint", "hunter2", "twelve-fifty", "whsec_"} {
 		require.NotContains(t, text, secret)
 	}
 }

@@ -86,7 +86,7 @@ func newRequest(tb testing.TB) Request {
 			ID: ids.New(now), Tenant: "acme", Source: "/orders", CEID: "order-1", Type: "order.paid", Subject: "1",
 			Time: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), DataType: "application/json",
 			Extensions: map[string]any{"region": "eu", "urgent": true, "weight": int32(-7)},
-			Data:       []byte(`{"order":1,"amount":"12.50","currency":"EUR"}`),
+			Data:       []byte(`{"order":1,"amount":"twelve-fifty","currency":"EUR"}`),
 		},
 		Delivery: ids.New(now), Attempt: 1, Now: now,
 	}
