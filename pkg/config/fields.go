@@ -216,9 +216,8 @@ type Retry struct {
 	FailingBelow int `env:"HOMING_FAILING_BELOW" envDefault:"50"`
 	// How far ahead the weekly partitions of the big tables are made. At least 7d.
 	PartitionsAhead time.Duration `env:"HOMING_PARTITIONS_AHEAD" envDefault:"28d"`
-	// How often house is kept: partitions made and dropped, what has expired deleted. At least HOMING_TICK. Each process
-	// keeps the time for itself: one that starts keeps house with its first tick, which is cheap when there is nothing
-	// to do, so on Knative, where retry starts from zero, that may be at every tick.
+	// How often house is kept: partitions made and dropped, what has expired deleted. At least HOMING_TICK. When
+	// it was last is kept in the database, for all processes together.
 	HousekeepEvery time.Duration `env:"HOMING_HOUSEKEEP_EVERY" envDefault:"1h"`
 }
 

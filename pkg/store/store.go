@@ -378,7 +378,7 @@ type Housekeeper interface {
 	JobRunner
 	// Housekeep makes partitions ahead, drops those past the retention that hold nothing live, and deletes expired dedupe
 	// keys, rejected events, spent secrets and keys of portals, counts, and notices that were told and counted, in
-	// batches. It may be called at any time by any number of processes.
+	// batches, and notes for Agenda when all of it is done. It may be called at any time by any number of processes.
 	Housekeep(ctx context.Context, r Retention) (Housekept, error)
 	// Agenda says what there is to do now, so that whoever asks need not ask for each thing while there is none. What
 	// comes to be just after is found by the next question. Failing is the rule of TallyRequest.
@@ -399,6 +399,8 @@ type Agenda struct {
 	// Uncounted is whether Tally would change a count, or what is known of an endpoint: something was recorded since, also
 	// with a time before that, or time has passed that turns spans into hours, or that endpoints are judged by.
 	Uncounted bool
+	// Housekept is when Housekeep was done last, whole, by whichever process; zero when it never was.
+	Housekept time.Time
 }
 
 // Retention says how long things are kept.

@@ -32,7 +32,7 @@ func (s *Scheduler) Tick(ctx context.Context) error {
 	}
 	return errors.Join(fired, asked, when(todo.Overdue, s.Reconcile), s.tickJobs(ctx, todo), s.drain(ctx),
 		when(todo.Redrives, s.redrive), when(todo.Uncounted, s.tally), when(todo.Notices, s.Tell),
-		s.housekeep(ctx), s.takeStock(ctx))
+		s.housekeep(ctx, todo.Housekept), s.takeStock(ctx))
 }
 
 // agenda asks what there is to do: everything, while that is not known.
@@ -150,25 +150,10 @@ func (s *Scheduler) redrive(ctx context.Context) error {
 	return nil
 }
 
-// house remembers when the house was kept last.
-type house struct {
-	mu   sync.Mutex
-	last time.Time
-}
-
-// turn reports whether it is time to keep house, and takes the turn.
-func (h *house) turn(now time.Time, every time.Duration) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.last.IsZero() && now.Sub(h.last) < every {
-		return false
-	}
-	h.last = now
-	return true
-}
-
-func (s *Scheduler) housekeep(ctx context.Context) error {
-	if !s.house.turn(s.cfg.Now(), s.cfg.HousekeepEvery) {
+// housekeep keeps house when it is time. When that is only the store remembers: on Knative each tick may come to a new
+// process. Two that overlap may both do it.
+func (s *Scheduler) housekeep(ctx context.Context, last time.Time) error {
+	if s.cfg.Now().Sub(last) < s.cfg.HousekeepEvery {
 		return nil
 	}
 	kept, err := s.cfg.Store.Housekeep(ctx, s.cfg.Retention)

@@ -79,7 +79,6 @@ type Scheduler struct {
 	wake chan struct{} // capacity 1: a timer was set that may be due before the one slept for
 
 	reach reachability
-	house house
 	jobs  jobs
 }
 

@@ -60,6 +60,7 @@ type Store struct {
 	endpoints   map[webhook.ID]*endpointRow
 	events      map[webhook.ID]*webhook.Event
 	dedupe      map[webhook.Key]dedupeRow
+	housekept   time.Time // when Housekeep was done last
 	deliveries  map[webhook.ID]*deliveryRow
 	// stored holds all deliveries in the order in which they were stored, and live those of them that were live when last
 	// looked at; created holds all endpoints, rejected what could not be accepted, both in order.

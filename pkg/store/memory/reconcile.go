@@ -152,6 +152,7 @@ func (s *Store) Housekeep(ctx context.Context, r store.Retention) (store.Houseke
 			}
 		}
 		s.dropCounted(r, now)
+		s.housekept = now
 		return out, nil
 	})
 }
@@ -163,7 +164,7 @@ func (s *Store) Agenda(ctx context.Context, rule webhook.FailingRule) (store.Age
 			Overdue:   len(s.late(now))+len(s.waking(now)) > 0,
 			Redrives:  slices.ContainsFunc(s.rejected, func(r store.Rejected) bool { return !r.RedriveAt.IsZero() }),
 			Notices:   slices.ContainsFunc(s.notices, func(n noticeRow) bool { return n.toldAt.IsZero() }),
-			Uncounted: s.uncounted(rule, now),
+			Uncounted: s.uncounted(rule, now), Housekept: s.housekept,
 		}
 		if j := s.nextJob(); j != nil {
 			a.Jobs, a.NextJob = !j.WakeAt.After(now), j.WakeAt

@@ -49,7 +49,13 @@ func (s *Store) Housekeep(ctx context.Context, r store.Retention) (store.Houseke
 	if _, err = s.deleteAll(ctx, dropSecretsSQL, time.Duration(0)); err != nil {
 		return out, err
 	}
-	return out, s.dropCounted(ctx, r)
+	if err = s.dropCounted(ctx, r); err != nil {
+		return out, err
+	}
+	return out, s.run(ctx, "note that house was kept", func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, "UPDATE housekept SET at = clock_timestamp()")
+		return err
+	})
 }
 
 // dropCounted deletes counts past their retention, and notices that have been told and counted.
@@ -155,7 +161,7 @@ func (s *Store) Agenda(ctx context.Context, rule webhook.FailingRule) (store.Age
 	err := s.run(ctx, "agenda", func(ctx context.Context) error {
 		var due *bool
 		err := s.pool.QueryRow(ctx, agendaSQL, rule.Window, store.TallySettled).Scan(&w.Overdue, &due, &w.NextJob,
-			&w.Redrives, &w.Notices, &w.Uncounted)
+			&w.Redrives, &w.Notices, &w.Uncounted, &w.Housekept)
 		w.Jobs = due != nil && *due
 		return err
 	})

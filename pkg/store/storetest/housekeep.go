@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ var housekeepTests = []test{
 	{"DeletesOldRejectedEvents", deletesRejected},
 	{"KeepsWhatIsLive", keepsLive},
 	{"MayRunConcurrently", housekeepsConcurrently},
+	{"SaysWhenHouseWasKept", saysWhenHouseWasKept},
 	{"CountsWhatIsLive", countsLive},
 	{"KnowsHowLongTheOldestIsDue", knowsOldestDue},
 }
@@ -48,6 +50,21 @@ func deletesExpiredKeys(t *testing.T, b *bundle) {
 	require.Equal(t, 1, b.housekeep().KeysExpired)
 	require.Zero(t, b.housekeep().KeysExpired)
 	require.Equal(t, store.AcceptDuplicate, b.accept(young)[0].Status)
+}
+
+func saysWhenHouseWasKept(t *testing.T, b *bundle) {
+	require.Zero(t, b.agenda().Housekept)
+	for range 2 {
+		in := b.during(func() { b.housekeep() })
+		in.requireAfter(t, 0, b.agenda().Housekept)
+		b.pass(time.Hour)
+	}
+	before := b.agenda().Housekept
+	cut, cancel := context.WithCancel(b.ctx)
+	cancel()
+	_, err := b.Store.Housekeep(cut, retention)
+	require.Error(t, err)
+	require.Equal(t, before, b.agenda().Housekept, "what was not done whole is not noted")
 }
 
 func deletesRejected(t *testing.T, b *bundle) {

@@ -16,7 +16,9 @@ SELECT EXISTS (SELECT FROM deliveries WHERE wake_at IS NOT NULL AND wake_at <= c
         OR EXISTS (SELECT FROM tallies WHERE width IN (0, 5) AND at > t.judged_at - $1::interval
             AND at < clock.now - $1::interval + interval '5 min'
             AND date_bin('5 min', at, '2000-01-01 00:00+00') > t.judged_at - $1::interval
-            AND date_bin('5 min', at, '2000-01-01 00:00+00') <= clock.now - $1::interval)
+            AND date_bin('5 min', at, '2000-01-01 00:00+00') <= clock.now - $1::interval),
+    h.at
 FROM (SELECT clock_timestamp() AS now) clock
 CROSS JOIN tallied t
+CROSS JOIN housekept h
 CROSS JOIN (SELECT min(wake_at) AS job FROM jobs WHERE wake_at IS NOT NULL) next;
