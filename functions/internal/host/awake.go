@@ -11,7 +11,7 @@ import (
 )
 
 // awakeFor is how long a hint's request is held to keep the process awake: nearly as long as the autoscaling window in
-// knative/base/retry.yaml, and with what comes before it less than the timeout of the trigger retry-rescheduled.
+// knative/base/retry.yaml, and with the hint that follows no longer than the timeout of the trigger retry-rescheduled.
 const awakeFor = 5 * time.Second
 
 // awake keeps retry from scaling to zero on Knative while timers come due before the next tick (those that come due

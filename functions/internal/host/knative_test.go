@@ -9,13 +9,16 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
 
+	"github.com/homing-hooks/homing/pkg/bus"
 	"github.com/homing-hooks/homing/pkg/config"
 	"github.com/homing-hooks/homing/pkg/seal"
 	"github.com/homing-hooks/homing/pkg/store"
@@ -295,4 +298,42 @@ func TestOnKnativeNothingIsKeptInMemory(t *testing.T) {
 		_, err := config.Load(config.FunctionRetry, rest)
 		require.ErrorContains(t, err, missing+" is not set")
 	}
+}
+
+// TestAHeldHintFitsTheManifests: the broker still waits for the answer when a hint was held and the next one published,
+// and the autoscaler has not forgotten the one when the other comes.
+func TestAHeldHintFitsTheManifests(t *testing.T) {
+	t.Parallel()
+	var trigger struct {
+		Spec struct {
+			Delivery struct {
+				Timeout string `json:"timeout"`
+			} `json:"delivery"`
+		} `json:"spec"`
+	}
+	manifest(t, "../../../eventing/retry-rescheduled.yaml", &trigger)
+	timeout, err := time.ParseDuration(strings.ToLower(strings.TrimPrefix(trigger.Spec.Delivery.Timeout, "PT")))
+	require.NoError(t, err)
+	require.LessOrEqual(t, awakeFor+bus.HintTimeoutDefault, timeout)
+
+	var service struct {
+		Spec struct {
+			Template struct {
+				Metadata struct {
+					Annotations map[string]string `json:"annotations"`
+				} `json:"metadata"`
+			} `json:"template"`
+		} `json:"spec"`
+	}
+	manifest(t, "../../../knative/base/retry.yaml", &service)
+	window, err := time.ParseDuration(service.Spec.Template.Metadata.Annotations["autoscaling.knative.dev/window"])
+	require.NoError(t, err)
+	require.Less(t, awakeFor, window)
+}
+
+func manifest(t *testing.T, path string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(text, into))
 }
