@@ -14,7 +14,12 @@ import (
 // manifest prints what it was asked for, so that kubectl, which writes down what it reads, shows what it would apply.
 // A call whose beginning FAILS names ends with 1; the Secret MISSING is not there.
 var cluster = map[string]string{
-	"manifest": `case $* in *-services) printf 'ingest\ndeliver\n' ;; *-ready) echo broker/events ;; *) echo "${*/#-overlay /}" ;; esac`,
+	"manifest": `
+case $* in
+*-services) printf 'ingest\ndeliver\n' ;;
+*-ready) echo broker/events ;;
+*) echo "$*" ;;
+esac`,
 	"kubectl": `
 case $* in
 "get secret ${MISSING:-none} "*--ignore-not-found*) exit 0 ;;
@@ -94,13 +99,20 @@ func TestDeployProbes(t *testing.T) {
 		says      string
 		fails     bool
 	}{
-		"ThereAreSome":  {env: []string{"ENV=prod"}, applied: true, awaited: true},
-		"ByThemselves":  {env: []string{"ENV=staging"}, arguments: []string{"probe"}, applied: true, awaited: true},
-		"NoneInDev":     {env: []string{"ENV=dev"}, says: "dev has no probes"},
-		"OneService":    {env: []string{"ENV=prod"}, arguments: []string{"deliver"}},
-		"NoKeyYet":      {env: []string{"ENV=prod", "MISSING=homing-probe"}, applied: true, says: "NOBODY WATCHES FROM OUTSIDE"},
-		"TheyDoNotRun":  {env: []string{"ENV=prod", "FAILS=kubectl rollout status"}, applied: true, says: "do not start", fails: true},
-		"NobodyAnswers": {env: []string{"ENV=prod", "FAILS=kubectl get secret homing-probe"}, applied: true, says: "cannot look", fails: true},
+		"ThereAreSome": {env: []string{"ENV=prod"}, applied: true, awaited: true},
+		"ByThemselves": {env: []string{"ENV=staging"}, arguments: []string{"probe"}, applied: true, awaited: true},
+		"NoneInDev":    {env: []string{"ENV=dev"}, says: "dev has no probes"},
+		"OneService":   {env: []string{"ENV=prod"}, arguments: []string{"deliver"}},
+		"NoKeyYet": {
+			env: []string{"ENV=prod", "MISSING=homing-probe"}, applied: true, says: "NOBODY WATCHES FROM OUTSIDE",
+		},
+		"TheyDoNotStart": {
+			env: []string{"ENV=prod", "FAILS=kubectl rollout status"}, applied: true, says: "do not start", fails: true,
+		},
+		"NobodyAnswers": {
+			env:     []string{"ENV=prod", "FAILS=kubectl get secret homing-probe"},
+			applied: true, says: "cannot look", fails: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,7 +121,8 @@ func TestDeployProbes(t *testing.T) {
 			require.Contains(t, said, c.says)
 			require.Equal(t, strings.HasPrefix(c.says, "NOBODY"), strings.Contains(said, "in the summary"), said)
 
-			at := index(calls, "kubectl apply", "monitoring/probe/", "-rest", "-deployment homing-probe -image image-of-HOMING_PROBE")
+			deployment := "-deployment homing-probe -image image-of-HOMING_PROBE"
+			at := index(calls, "kubectl apply", "monitoring/probe/", "-rest", deployment)
 			require.Equal(t, c.applied, at >= 0, calls)
 			require.Equal(t, c.awaited, index(calls, "rollout status deployment/homing-probe") > at, calls)
 			if c.applied && len(c.arguments) == 0 {

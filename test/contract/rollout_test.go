@@ -31,7 +31,8 @@ func TestRollout(t *testing.T) {
 		fails string
 	}{
 		"AtOnceInDev": {
-			[]string{"ENV=dev"}, "deploy migrate; deploy ingest; promote ingest; deploy deliver; promote deliver; deploy probe", "",
+			[]string{"ENV=dev"},
+			"deploy migrate; deploy ingest; promote ingest; deploy deliver; promote deliver; deploy probe", "",
 		},
 		"ByCanaryElsewhere": {
 			[]string{"ENV=staging", "CANARY_PERCENT=20"},

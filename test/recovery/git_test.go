@@ -71,6 +71,7 @@ func TestTheClusterComesFromGit(t *testing.T) {
 			}
 			require.Equal(t, len(all)-1, probes, "the probes come last")
 			require.Equal(t, image, all[probes].Spec.Template.Spec.Containers[0].Image)
+			require.NotEqual(t, -1, at("Service/homing-probe"), "where their name leads")
 			require.Greater(t, at("DomainMapping/"+probeHosts[environment]), at("Service/manage"))
 		})
 	}

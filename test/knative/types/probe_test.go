@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/homing-hooks/homing/pkg/config"
+	"github.com/homing-hooks/homing/test/knative/manifest"
 )
 
 // monitoring is what of monitoring/ stands beside the functions.
@@ -67,6 +68,8 @@ func decode[T any](t *testing.T, text []byte, name string, into map[string]*T) {
 func TestProbesAreSetUp(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"staging", "prod"} {
+		_, err := manifest.Build(t.Context(), "../../../monitoring/probe/"+name)
+		require.NoError(t, err, "what hack/deploy.sh applies")
 		m := buildMonitoring(t, name)
 		container := m.deployments["homing-probe"].Spec.Template.Spec.Containers[0]
 		environ := []string{}
