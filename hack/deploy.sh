@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Deploys Homing to the cluster of the current kubeconfig: ENV=dev hack/deploy.sh [migrate] [SERVICE...]
+# Deploys Homing to the cluster of the current kubeconfig: ENV=dev hack/deploy.sh [migrate] [SERVICE...] [probe]
 #
-# All of it, or only some services, or only the migration. In this order: what the functions need (namespace, settings, brokers, triggers), the
-# schema, then the functions, each as one manifest that `kn service apply` gets. It may be run again at any time: what
+# All of it, or only some services, the migration or the probes. In this order: what the functions need (namespace, settings, brokers, triggers), the
+# schema, then the functions, each as one manifest that `kn service apply` gets, then the probes where the environment has some
+# (docs/synthetic.md). It may be run again at any time: what
 # has not changed makes no new revision.
 #
 #   ENV             dev, staging or prod: knative/overlays/$ENV
 #   KO_DOCKER_REPO  the registry that ko pushes to
-#   IMAGE_INGEST, IMAGE_DELIVER, IMAGE_RETRY, IMAGE_MANAGE, IMAGE_HOMING
+#   IMAGE_INGEST, IMAGE_DELIVER, IMAGE_RETRY, IMAGE_MANAGE, IMAGE_HOMING, IMAGE_HOMING_PROBE
 #                   images to use instead of building them
 #   WAIT            how many seconds to wait for each function and the migration (600)
 #   DRY_RUN         1: print what would be applied, in its order, and ask no cluster
@@ -16,7 +17,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/deploy-lib.sh"
 
 OVERLAY=$(environment)
-readonly OVERLAY WAIT=${WAIT:-600}
+readonly PROBE=monitoring/probe/$ENV WAIT=${WAIT:-600}
 dry() { [ "${DRY_RUN:-}" = 1 ]; }
 if dry; then need manifest; else need kubectl kn manifest; fi
 
@@ -56,6 +57,32 @@ serve() {
   kn service apply "$1" -n "$NAMESPACE" -f /dev/stdin --wait --wait-timeout "$WAIT" <<<"$text" >&2
 }
 
+# probe_key: is there the Secret with the key that the probes send with? It is Homing's own, made once Homing is there.
+probe_key() {
+  local found
+  found=$(kubectl get secret homing-probe -n "$NAMESPACE" --ignore-not-found -o name) || die "cannot look for Secrets"
+  [ -n "$found" ]
+}
+
+# probe: the program that watches from outside. A release does not fail for want of its key: everything is there then, and
+# the pod starts by itself as soon as the Secret does.
+probe() {
+  local OVERLAY=$PROBE settings text
+  if [ ! -d "$PROBE" ]; then say "$ENV has no probes"; return; fi
+  settings=$(manifest -overlay "$PROBE" -rest)
+  text=$(resolved deployment homing-probe homing-probe)
+  if dry; then shown "$settings"; shown "$text"; return; fi
+  kubectl apply --server-side --force-conflicts --field-manager=homing -f - <<<"$settings"$'\n---\n'"$text" >&2
+  if ! probe_key; then
+    say "$ENV: NOBODY WATCHES FROM OUTSIDE: the probes wait for their key, the Secret homing-probe in namespace" \
+      "$NAMESPACE. Make it as docs/synthetic.md says (On Knative); they start by themselves then" 2>&1 |
+      tee -a "${GITHUB_STEP_SUMMARY:-/dev/null}" >&2
+    return
+  fi
+  kubectl rollout status deployment/homing-probe -n "$NAMESPACE" --timeout="${WAIT}s" >&2 ||
+    { kubectl logs deployment/homing-probe -n "$NAMESPACE" --tail=20 >&2 || true; die "the probes do not start"; }
+}
+
 # settled: all the rest ready too. It takes a moment after the services are there: their addresses are what it waits for.
 settled() {
   if dry; then return; fi
@@ -74,6 +101,11 @@ if [ "${services[0]}" = migrate ]; then
   migrate
   services=("${services[@]:1}")
 fi
-for service in "${services[@]}"; do serve "$service"; done
-[ $# -gt 0 ] || settled
+for service in "${services[@]}"; do
+  if [ "$service" = probe ]; then probe; else serve "$service"; fi
+done
+if [ $# = 0 ]; then
+  settled
+  probe
+fi
 say "$ENV: ${services[*]:-migrated}"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Brings a version into an environment, in the order that hurts least: ENV=prod hack/rollout.sh [SERVICE...]
 #
-# The schema first, then one service after the other. By STRATEGY:
+# The schema first, then one service after the other, and the probes at the end, unless only some services are asked for.
+# By STRATEGY:
 #
 #   canary       a new revision gets CANARY_PERCENT (10) of the traffic, is watched by hack/analyse.sh, and gets all of it or
 #                none; the default of staging and prod
@@ -62,4 +63,5 @@ for service in "${services[@]}"; do
     hack/bluegreen.sh switch "$service"
   fi
 done
+[ $# -gt 0 ] || hack/deploy.sh probe
 say "$ENV: ${services[*]}"

@@ -10,10 +10,13 @@ OVERLAY=$(environment)
 readonly OVERLAY
 need kubectl manifest
 
-# ready KIND/NAME: what its condition Ready says.
-ready() {
-  kubectl get "$1" -n "$NAMESPACE" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null || true
+# condition KIND/NAME TYPE: what its condition of that type says.
+condition() {
+  kubectl get "$1" -n "$NAMESPACE" -o jsonpath="{.status.conditions[?(@.type==\"$2\")].status}" 2>/dev/null || true
 }
+
+# ready KIND/NAME: what its condition Ready says.
+ready() { condition "$1" Ready; }
 
 failed=0
 line() { # NAME STATE [DETAIL]
@@ -31,4 +34,11 @@ done
 while read -r object; do
   line "$object" "$(ready "$object")"
 done < <(manifest -overlay "$OVERLAY" -ready)
+# The probes, where there are some: the program, and the name that its webhooks come in by.
+probe=monitoring/probe/$ENV
+if [ -d "$probe" ]; then
+  line deployment/homing-probe "$(condition deployment/homing-probe Available)"
+  line domainmapping/homing-probe "$(kubectl get domainmapping -n "$NAMESPACE" \
+    -l app.kubernetes.io/name=homing-probe -o jsonpath='{.items[*].status.conditions[?(@.type=="Ready")].status}' 2>/dev/null || true)"
+fi
 exit $failed

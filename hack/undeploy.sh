@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Takes Homing off the cluster of the current kubeconfig: ENV=dev hack/undeploy.sh
 #
-# Functions, triggers, brokers and settings go; the namespace with its Secrets, the database and Redis stay. The queues
+# The probes, functions, triggers, brokers and settings go; the namespace with its Secrets, the database and Redis stay. The queues
 # go too, with events that are on their way to ingest or parked: stop the producers first, and look at
 # homing_parked_events. prod is undeployed with FORCE=1 only.
 set -euo pipefail
@@ -22,6 +22,13 @@ gone() {
   done
 }
 
+# The probes first: what they would say from now on is known. Their Secret stays, as all do; the edge's mappings are not theirs.
+if [ -d "monitoring/probe/$ENV" ]; then
+  for part in "-deployment homing-probe" -rest; do
+    # shellcheck disable=SC2086 # a flag and its value
+    manifest -overlay "monitoring/probe/$ENV" $part | kubectl delete --ignore-not-found --wait --timeout=120s -f - >&2
+  done
+fi
 gone pingsource.sources.knative.dev trigger.eventing.knative.dev
 for service in $(manifest -overlay "$OVERLAY" -services); do
   if exists "$service"; then kn service delete "$service" -n "$NAMESPACE" --wait >&2; fi

@@ -17,8 +17,8 @@ go run ./hack/pipelinedoc -check
 say "the scripts are sound"
 make --no-print-directory lint-scripts
 
-say "an environment's rollout, step by step, beside a stand-in for the cluster"
-go test -count=1 ./test/contract -run '^TestRollout'
+say "an environment's rollout and deployment, step by step, beside a stand-in for the cluster"
+go test -count=1 ./test/contract -run '^Test(Rollout|Deploy|Undeploy)'
 
 say "a canary is promoted, rolled back, or not known"
 go test -count=1 ./hack/canaryanalysis

@@ -50,6 +50,7 @@ type environment struct {
 	LogRetentionDays float64 `json:"log_retention_days"`
 	MonthlyUSD       float64 `json:"monthly_usd"`
 	Events           float64 `json:"events_per_5_minutes"`
+	Probes           bool    `json:"probes"`
 
 	endpoints, keys int // counted in the code
 }

@@ -68,6 +68,7 @@ type row struct {
 var accountRows = []row{
 	{"account", func(e *environment) string { return "`" + e.Account + "`" }},
 	{"domain", func(e *environment) string { return "`" + e.Domain + "`" }},
+	{"[probes](synthetic.md), and their public name", func(e *environment) string { return yes(e.Probes) }},
 	{"region, copies of backups", func(e *environment) string { return e.Region + ", " + e.BackupRegion }},
 	{"network", func(e *environment) string { return "`" + e.Network.CIDR + "`" }},
 	{"zones, NAT gateways", func(e *environment) string {

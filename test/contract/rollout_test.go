@@ -31,12 +31,13 @@ func TestRollout(t *testing.T) {
 		fails string
 	}{
 		"AtOnceInDev": {
-			[]string{"ENV=dev"}, "deploy migrate; deploy ingest; promote ingest; deploy deliver; promote deliver", "",
+			[]string{"ENV=dev"},
+			"deploy migrate; deploy ingest; promote ingest; deploy deliver; promote deliver; deploy probe", "",
 		},
 		"ByCanaryElsewhere": {
 			[]string{"ENV=staging", "CANARY_PERCENT=20"},
 			"deploy migrate; canary ingest 20; analyse ingest; promote ingest; " +
-				"canary deliver 20; analyse deliver; promote deliver", "",
+				"canary deliver 20; analyse deliver; promote deliver; deploy probe", "",
 		},
 		"ABadOneGoesBackAndEndsIt": {
 			[]string{"ENV=prod", "EXITS=analyse ingest=1"},
@@ -53,19 +54,19 @@ func TestRollout(t *testing.T) {
 		},
 		"NothingHasChanged": {
 			[]string{"ENV=prod", "EXITS=canary ingest 10=3"},
-			"deploy migrate; canary ingest 10; canary deliver 10; analyse deliver; promote deliver", "",
+			"deploy migrate; canary ingest 10; canary deliver 10; analyse deliver; promote deliver; deploy probe", "",
 		},
 		"AMigrationThatFailsStopsItAll": {
 			[]string{"ENV=prod", "EXITS=deploy migrate=1"}, "deploy migrate", "",
 		},
 		"WhatIsNewIsDeployed": {
 			[]string{"ENV=prod", "NEW=ingest"},
-			"deploy migrate; deploy ingest; canary deliver 10; analyse deliver; promote deliver", "",
+			"deploy migrate; deploy ingest; canary deliver 10; analyse deliver; promote deliver; deploy probe", "",
 		},
 		"BlueGreen": {
 			[]string{"ENV=prod", "STRATEGY=blue-green"},
 			"deploy migrate; bluegreen green ingest; bluegreen switch ingest; " +
-				"bluegreen green deliver; bluegreen switch deliver", "",
+				"bluegreen green deliver; bluegreen switch deliver; deploy probe", "",
 		},
 		"NoSuchStrategy":    {[]string{"ENV=prod", "STRATEGY=quickly"}, "", "STRATEGY is"},
 		"NoSuchEnvironment": {[]string{"ENV=production"}, "", "ENV must be"},
@@ -81,8 +82,16 @@ func TestRollout(t *testing.T) {
 	}
 }
 
+// TestRolloutOfSomeServices leaves the probes, and all else, as they are.
+func TestRolloutOfSomeServices(t *testing.T) {
+	t.Parallel()
+	calls, said, err := rollout(t, []string{"ENV=prod"}, "deliver")
+	require.NoError(t, err, said)
+	require.Equal(t, "deploy migrate; canary deliver 10; analyse deliver; promote deliver", calls)
+}
+
 // rollout runs the real script between stand-ins, and returns how they were called.
-func rollout(t *testing.T, env []string) (calls, said string, err error) {
+func rollout(t *testing.T, env []string, services ...string) (calls, said string, err error) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, sub := range []string{"hack", ".dev/bin"} {
@@ -104,7 +113,7 @@ echo "$call" >>calls
 		}
 		require.NoError(t, os.WriteFile(filepath.Join(dir, path), []byte(text), 0o700))
 	}
-	cmd := exec.CommandContext(t.Context(), "hack/rollout.sh")
+	cmd := exec.CommandContext(t.Context(), "hack/rollout.sh", services...)
 	cmd.Dir = dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "EXITS=none=0"}, env...)
 	out, err := cmd.CombinedOutput()

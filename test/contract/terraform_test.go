@@ -145,6 +145,53 @@ func TestTerraformMakesAllEnvironmentsAlike(t *testing.T) {
 	}
 }
 
+// TestTerraformNamesTheProbes: the probes' receiver has the name that the edge lets in, their namespace may map it, and
+// they send to the edge's other names. Where there are no probes, they have no name.
+func TestTerraformNamesTheProbes(t *testing.T) {
+	t.Parallel()
+	for _, name := range environments {
+		directory := "../../monitoring/probe/" + name
+		edge := edgeHosts(t, name)
+		if edge["probe_host"].IsNull() {
+			require.NoDirExists(t, directory, "the probes of %s have no name", name)
+			continue
+		}
+		var probes struct {
+			Namespace          string
+			ConfigMapGenerator []struct{ Literals []string }
+		}
+		content, err := os.ReadFile(directory + "/kustomization.yaml")
+		require.NoError(t, err)
+		require.NoError(t, yaml.Unmarshal(content, &probes))
+		require.Subset(t, probes.ConfigMapGenerator[0].Literals, []string{
+			"HOMING_PROBE_RECEIVER=https://" + edge["probe_host"].AsString(),
+			"HOMING_PROBE_INGEST=https://" + edge["events_host"].AsString(),
+			"HOMING_SERVER=https://" + edge["api_host"].AsString(),
+		}, name)
+		require.Equal(t, variableDefault(t, "modules/edge", "namespace").AsString(), probes.Namespace)
+
+		content, err = os.ReadFile(directory + "/domain.yaml")
+		require.NoError(t, err)
+		mapping := objects(t, directory, string(content))[0]
+		require.Equal(t, edge["probe_host"].AsString(), mapping["metadata"].(map[string]any)["name"], name)
+	}
+}
+
+// edgeHosts returns the public names of an environment, as its settings make them.
+func edgeHosts(t *testing.T, environment string) map[string]cty.Value {
+	t.Helper()
+	given := &hcl.EvalContext{Variables: map[string]cty.Value{"var": cty.ObjectVal(settings(t, environment))}}
+	edge := blocks(t, "environments/"+environment+"/edge.tf", "module")["edge"]
+	hosts := map[string]cty.Value{}
+	for _, argument := range []string{"events_host", "api_host", "probe_host"} {
+		require.Contains(t, edge.Attributes, argument, environment)
+		host, diagnostics := edge.Attributes[argument].Expr.Value(given)
+		require.False(t, diagnostics.HasErrors(), "%s", diagnostics)
+		hosts[argument] = host
+	}
+	return hosts
+}
+
 // TestTerraformGivesPostgresEnoughConnections: what the manifests' pools may open stays below what Postgres allows, of
 // which a tenth is kept for migrations and people.
 func TestTerraformGivesPostgresEnoughConnections(t *testing.T) {

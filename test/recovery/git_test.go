@@ -64,6 +64,15 @@ func TestTheClusterComesFromGit(t *testing.T) {
 				require.Equal(t, image, all[i].Spec.Template.Spec.Containers[0].Image)
 			}
 			require.Zero(t, at("Namespace/homing"), "everything else is in it")
+			probes := at("Deployment/homing-probe")
+			if environment == "dev" {
+				require.Equal(t, -1, probes, "dev has no probes")
+				return
+			}
+			require.Equal(t, len(all)-1, probes, "the probes come last")
+			require.Equal(t, image, all[probes].Spec.Template.Spec.Containers[0].Image)
+			require.NotEqual(t, -1, at("Service/homing-probe"), "where their name leads")
+			require.Greater(t, at("DomainMapping/"+probeHosts[environment]), at("Service/manage"))
 		})
 	}
 }
@@ -71,13 +80,16 @@ func TestTheClusterComesFromGit(t *testing.T) {
 // image is one that is built already, as after the loss of a cluster: the registry is another account's.
 const image = "registry.example.com/homing/any@sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
+// probeHosts are the names that the probes' webhooks come in by.
+var probeHosts = map[string]string{"staging": "probe.staging.homing.example", "prod": "probe.homing.example"}
+
 // dryRun is what would be applied, in order.
 func dryRun(t *testing.T, clone, environment string) (all []object) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "hack/deploy.sh")
 	command.Dir = clone
 	command.Env = append(os.Environ(), "ENV="+environment, "DRY_RUN=1")
-	for _, program := range []string{"INGEST", "DELIVER", "RETRY", "MANAGE", "HOMING"} {
+	for _, program := range []string{"INGEST", "DELIVER", "RETRY", "MANAGE", "HOMING", "HOMING_PROBE"} {
 		command.Env = append(command.Env, "IMAGE_"+program+"="+image)
 	}
 	var printed, complaints bytes.Buffer

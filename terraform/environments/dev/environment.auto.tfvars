@@ -49,4 +49,5 @@ rotation_image = "000000000001.dkr.ecr.eu-central-1.amazonaws.com/homing/homing-
 alarm_emails = ["aws-dev@homing.example"]
 monthly_usd  = 1200
 
+probes               = false # monitoring/probe has no dev
 events_per_5_minutes = 30000

@@ -48,4 +48,5 @@ rotation_image = "000000000003.dkr.ecr.eu-central-1.amazonaws.com/homing/homing-
 alarm_emails = ["aws-prod@homing.example"]
 monthly_usd  = 3500
 
+probes               = true
 events_per_5_minutes = 300000

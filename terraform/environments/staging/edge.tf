@@ -9,6 +9,11 @@ variable "events_per_5_minutes" {
   type        = number
 }
 
+variable "probes" {
+  description = "Whether the probes of monitoring/probe run here, and so need a public name."
+  type        = bool
+}
+
 variable "shield_advanced" {
   description = "Whether Shield Advanced guards the load balancer."
   type        = bool
@@ -32,6 +37,7 @@ module "edge" {
   zone_name              = var.domain
   events_host            = "events.${var.domain}"
   api_host               = "api.${var.domain}"
+  probe_host             = var.probes ? "probe.${var.domain}" : null
   max_payload_bytes      = var.max_payload_bytes
   events_per_5_minutes   = var.events_per_5_minutes
   shield_advanced        = var.shield_advanced

@@ -49,4 +49,5 @@ rotation_image = "000000000002.dkr.ecr.eu-central-1.amazonaws.com/homing/homing-
 alarm_emails = ["aws-staging@homing.example"]
 monthly_usd  = 2000
 
+probes               = true
 events_per_5_minutes = 30000

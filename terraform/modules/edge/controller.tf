@@ -85,6 +85,10 @@ locals {
   # The Knative operator puts the gateway beside Knative Serving.
   gateway = { namespace = "knative-serving", service = "kourier", certificate = "gateway-tls" }
 
+  # Which function answers under which name. The mapping of the probes' name comes and goes with the probes
+  # (monitoring/probe).
+  functions = { (var.events_host) = "ingest", (var.api_host) = "manage" }
+
   objects = concat(
     [
       {
@@ -120,21 +124,23 @@ locals {
         }
       },
     ],
-    # Which function answers under which name.
-    flatten([for host, service in { (var.events_host) = "ingest", (var.api_host) = "manage" } : [
-      {
+    # The names that this namespace, and no other, may map.
+    [
+      for host in local.hosts : {
         apiVersion = "networking.internal.knative.dev/v1alpha1"
         kind       = "ClusterDomainClaim"
         metadata   = { name = host }
         spec       = { namespace = var.namespace }
-      },
-      {
+      }
+    ],
+    [
+      for host, service in local.functions : {
         apiVersion = "serving.knative.dev/v1beta1"
         kind       = "DomainMapping"
         metadata   = { name = host, namespace = var.namespace }
         spec       = { ref = { apiVersion = "serving.knative.dev/v1", kind = "Service", name = service } }
-      },
-    ]]),
+      }
+    ],
   )
 }
 

@@ -2,7 +2,7 @@
 
 resource "aws_acm_certificate" "this" {
   domain_name               = var.events_host
-  subject_alternative_names = [var.api_host]
+  subject_alternative_names = concat([var.api_host], var.probe_host[*])
   validation_method         = "DNS"
   key_algorithm             = "EC_prime256v1"
 

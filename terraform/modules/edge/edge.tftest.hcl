@@ -61,7 +61,7 @@ run "tls" {
   }
   assert {
     condition     = toset(one(one(aws_lb_listener_rule.gateway.condition).host_header).values) == toset([var.events_host, var.api_host])
-    error_message = "Both names go to the gateway, and no other."
+    error_message = "Both names go to the gateway, and no other: without probes there is no third."
   }
   assert {
     condition     = aws_lb.this.drop_invalid_header_fields && aws_lb.this.desync_mitigation_mode == "strictest"
@@ -270,6 +270,12 @@ run "objects" {
     }
     error_message = "Events go to ingest, all else to manage."
   }
+  assert {
+    condition = { for o in local.objects : o.metadata.name => o.spec.namespace if o.kind == "ClusterDomainClaim" } == {
+      "events.dev.example.com" = "homing", "api.dev.example.com" = "homing"
+    }
+    error_message = "The functions' namespace may map these names, and no other."
+  }
 }
 
 run "certificate" {
@@ -283,6 +289,128 @@ run "certificate" {
     condition     = aws_cloudwatch_metric_alarm.certificate.threshold >= 30 && aws_cloudwatch_metric_alarm.certificate.treat_missing_data == "breaching"
     error_message = "A certificate that is not renewed must be heard of, a month ahead."
   }
+}
+
+run "without_probes_there_are_two_names" {
+  command = plan
+
+  assert {
+    condition     = output.hosts == ["events.dev.example.com", "api.dev.example.com"]
+    error_message = "Nothing has a name that nobody asked for: ${join(", ", output.hosts)}"
+  }
+  assert {
+    condition     = aws_acm_certificate.this.subject_alternative_names == toset(["api.dev.example.com"])
+    error_message = "The certificate is for the two names."
+  }
+  assert {
+    condition     = toset(keys(aws_route53_record.host)) == toset(["events.dev.example.com", "api.dev.example.com"])
+    error_message = "Two names are in DNS."
+  }
+}
+
+run "with_probes_there_are_three" {
+  command = plan
+  variables {
+    probe_host = "probe.dev.example.com"
+  }
+  override_resource {
+    target          = aws_acm_certificate.this
+    override_during = plan
+    values = {
+      arn = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
+      domain_validation_options = [
+        {
+          domain_name           = "events.dev.example.com"
+          resource_record_name  = "_a.events.dev.example.com"
+          resource_record_type  = "CNAME"
+          resource_record_value = "_b.acm-validations.aws"
+        },
+        {
+          domain_name           = "api.dev.example.com"
+          resource_record_name  = "_a.api.dev.example.com"
+          resource_record_type  = "CNAME"
+          resource_record_value = "_b.acm-validations.aws"
+        },
+        {
+          domain_name           = "probe.dev.example.com"
+          resource_record_name  = "_a.probe.dev.example.com"
+          resource_record_type  = "CNAME"
+          resource_record_value = "_b.acm-validations.aws"
+        },
+      ]
+    }
+  }
+
+  assert {
+    condition     = output.hosts == ["events.dev.example.com", "api.dev.example.com", "probe.dev.example.com"]
+    error_message = "The probes' name is one of the public ones: ${join(", ", output.hosts)}"
+  }
+  assert {
+    condition = (
+      aws_acm_certificate.this.domain_name == "events.dev.example.com" &&
+      aws_acm_certificate.this.subject_alternative_names == toset(["api.dev.example.com", "probe.dev.example.com"])
+    )
+    error_message = "Deliver verifies certificates: the probes' name must be in it."
+  }
+  assert {
+    condition     = aws_route53_record.validation["probe.dev.example.com"].name == "_a.probe.dev.example.com"
+    error_message = "ACM waits for a record of each name."
+  }
+  assert {
+    condition     = aws_route53_record.host["probe.dev.example.com"].alias[0].name == aws_lb.this.dns_name
+    error_message = "The probes' name leads to the load balancer."
+  }
+  assert {
+    condition     = contains(one(one(aws_lb_listener_rule.gateway.condition).host_header).values, "probe.dev.example.com")
+    error_message = "The load balancer must let the probes' name through."
+  }
+  assert {
+    condition     = contains(one([for o in local.objects : o.spec.dnsNames if o.kind == "Certificate"]), "probe.dev.example.com")
+    error_message = "The gateway shows a certificate for the probes' name."
+  }
+  assert {
+    condition = one([
+      for o in local.objects : o.spec if o.kind == "ClusterDomainClaim" && o.metadata.name == "probe.dev.example.com"
+    ]) == { namespace = "homing" }
+    error_message = "Without a claim Knative refuses the mapping of monitoring/probe."
+  }
+  assert {
+    condition     = !contains([for o in local.objects : o.metadata.name if o.kind == "DomainMapping"], "probe.dev.example.com")
+    error_message = "The mapping is monitoring/probe's: two owners would take it from each other."
+  }
+  # Webhooks are POSTs with any body, from the few addresses of the NAT gateways.
+  assert {
+    condition = alltrue([
+      for r in aws_wafv2_web_acl.this.rule :
+      one(r.statement[0].rate_based_statement[0].scope_down_statement[0].not_statement[0].statement[0].byte_match_statement).search_string == var.events_host &&
+      r.statement[0].rate_based_statement[0].limit >= 1000 if r.name == "rate-of-everything-else"
+    ])
+    error_message = "The probes' name has the rate of everything else, which webhooks of probes do not come near."
+  }
+  assert {
+    condition = toset(flatten([
+      for r in aws_wafv2_web_acl.this.rule : [
+        for o in r.statement[0].managed_rule_group_statement[0].rule_action_override : o.name if length(o.action_to_use[0].count) == 1
+      ] if contains(keys(local.counted), r.name)
+    ])) == toset(flatten(values(local.counted)))
+    error_message = "What judges bodies only counts, at the probes' name too."
+  }
+}
+
+run "a_probes_name_outside_the_zone_is_refused" {
+  command = plan
+  variables {
+    probe_host = "probe.example.org"
+  }
+  expect_failures = [var.probe_host]
+}
+
+run "one_name_for_events_and_probes_is_refused" {
+  command = plan
+  variables {
+    probe_host = "events.dev.example.com"
+  }
+  expect_failures = [var.probe_host]
 }
 
 run "old_tls_is_refused" {

@@ -4,7 +4,7 @@
 # group.
 
 locals {
-  hosts            = [var.events_host, var.api_host]
+  hosts            = concat([var.events_host, var.api_host], var.probe_host[*])
   gateway_port     = 8443 # Kourier's listener for TLS, as in its Service `kourier`.
   gateway_ready    = 9000 # Envoy's own listener, where /ready is answered whatever the Host.
   longest_response = 60   # Seconds that a request may say nothing. Nothing public holds a request for longer.

@@ -1,3 +1,8 @@
+output "hosts" {
+  description = "The public names: in DNS, in the certificate, and let through to the gateway."
+  value       = local.hosts
+}
+
 output "load_balancer_arn" {
   description = "The load balancer: what ends TLS, and what the firewall guards."
   value       = aws_lb.this.arn
@@ -9,7 +14,7 @@ output "web_acl_arn" {
 }
 
 output "certificate_arn" {
-  description = "The certificate of both names."
+  description = "The certificate of all names."
   value       = aws_acm_certificate.this.arn
 }
 

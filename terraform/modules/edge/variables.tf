@@ -49,7 +49,7 @@ variable "node_security_group_id" {
 }
 
 variable "zone_id" {
-  description = "The public hosted zone that both names are in."
+  description = "The public hosted zone that all names are in."
   type        = string
 }
 
@@ -77,6 +77,22 @@ variable "api_host" {
   validation {
     condition     = var.api_host != var.events_host
     error_message = "The API needs a name of its own."
+  }
+}
+
+variable "probe_host" {
+  description = "Where the probes of monitoring/probe receive their webhooks; null where there are none."
+  type        = string
+  default     = null
+  validation {
+    condition = alltrue([
+      for host in var.probe_host[*] : endswith(host, ".${var.zone_name}") && lower(host) == host
+    ])
+    error_message = "A name in the zone, in lower case."
+  }
+  validation {
+    condition     = !contains(var.probe_host[*], var.events_host) && !contains(var.probe_host[*], var.api_host)
+    error_message = "The probes need a name of their own."
   }
 }
 

@@ -2,6 +2,9 @@
 # API, what its path, query and headers hold. Never by what a body holds: bodies are other people's data. An event that
 # quotes an attack is an event, and a rule that refuses it loses it.
 #
+# The probes' name is treated as the API's. The webhooks that arrive there come from Homing itself: a few a round, with
+# paths and headers of its own, so rates and rules leave them alone, and strangers are held to both.
+#
 # In front of an ALB, WAF sees the first 8 KiB of a body and no more. So
 #  - a rule that measures bodies can only say "more than 8 KiB". The managed one that blocks those is made to count;
 #  - the limit of payloads is held by the Content-Length that the request declares. Bodies that declare none (chunked) are

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -21,6 +22,7 @@ import (
 	"knative.dev/eventing/pkg/client/injection/client"
 	"knative.dev/pkg/apis"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	servingv1beta1 "knative.dev/serving/pkg/apis/serving/v1beta1"
 )
 
 // kind is an API type that is deployed here.
@@ -31,14 +33,18 @@ type kind struct {
 
 // kinds are all that are deployed here, by apiVersion and kind.
 var kinds = map[string]kind{
-	"v1 Namespace":      {make: made[corev1.Namespace], cluster: true},
-	"v1 ServiceAccount": {make: made[corev1.ServiceAccount]},
-	"v1 ConfigMap":      {make: made[corev1.ConfigMap]},
-	"batch/v1 Job":      {make: made[batchv1.Job]},
+	"v1 Namespace":       {make: made[corev1.Namespace], cluster: true},
+	"v1 ServiceAccount":  {make: made[corev1.ServiceAccount]},
+	"v1 ConfigMap":       {make: made[corev1.ConfigMap]},
+	"v1 Service":         {make: made[corev1.Service]},
+	"apps/v1 Deployment": {make: made[appsv1.Deployment]},
+	"batch/v1 Job":       {make: made[batchv1.Job]},
 
 	"networking.k8s.io/v1 NetworkPolicy": {make: made[networkingv1.NetworkPolicy]},
 
-	"serving.knative.dev/v1 Service":    {make: made[servingv1.Service]},
+	"serving.knative.dev/v1 Service":            {make: made[servingv1.Service]},
+	"serving.knative.dev/v1beta1 DomainMapping": {make: made[servingv1beta1.DomainMapping]},
+
 	"eventing.knative.dev/v1 Broker":    {make: made[eventingv1.Broker]},
 	"eventing.knative.dev/v1 Trigger":   {make: made[eventingv1.Trigger]},
 	"sources.knative.dev/v1 PingSource": {make: made[sourcesv1.PingSource]},

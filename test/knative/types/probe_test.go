@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/homing-hooks/homing/pkg/config"
+	"github.com/homing-hooks/homing/test/knative/manifest"
 )
 
 // monitoring is what of monitoring/ stands beside the functions.
@@ -22,6 +23,7 @@ type monitoring struct {
 	settings    map[string]*corev1.ConfigMap
 	policies    map[string]*networkingv1.NetworkPolicy
 	domains     map[string]*servingv1beta1.DomainMapping
+	services    map[string]*corev1.Service
 }
 
 // buildMonitoring builds what is said to be applied in an environment: the collector's part and the probes'.
@@ -30,6 +32,7 @@ func buildMonitoring(t *testing.T, name string) *monitoring {
 	m := &monitoring{
 		make(map[string]*appsv1.Deployment), make(map[string]*corev1.ConfigMap),
 		make(map[string]*networkingv1.NetworkPolicy), make(map[string]*servingv1beta1.DomainMapping),
+		make(map[string]*corev1.Service),
 	}
 	for _, dir := range []string{"../../../monitoring", "../../../monitoring/probe/" + name} {
 		objects, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
@@ -46,6 +49,8 @@ func buildMonitoring(t *testing.T, name string) *monitoring {
 				decode(t, text, o.GetName(), m.policies)
 			case "DomainMapping":
 				decode(t, text, o.GetName(), m.domains)
+			case "Service":
+				decode(t, text, o.GetName(), m.services)
 			}
 		}
 	}
@@ -63,6 +68,8 @@ func decode[T any](t *testing.T, text []byte, name string, into map[string]*T) {
 func TestProbesAreSetUp(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"staging", "prod"} {
+		_, err := manifest.Build(t.Context(), "../../../monitoring/probe/"+name)
+		require.NoError(t, err, "what hack/deploy.sh applies")
 		m := buildMonitoring(t, name)
 		container := m.deployments["homing-probe"].Spec.Template.Spec.Containers[0]
 		environ := []string{}
@@ -87,6 +94,9 @@ func TestProbesAreSetUp(t *testing.T) {
 		if err := m.domains[host].Validate(t.Context()); err != nil {
 			require.NoError(t, err)
 		}
+		// A DomainMapping leads to port 80, and Kourier to the number of its target: it does not know ports by name.
+		require.EqualValues(t, 80, m.services["homing-probe"].Spec.Ports[0].Port)
+		require.Equal(t, container.Ports[0].ContainerPort, m.services["homing-probe"].Spec.Ports[0].TargetPort.IntVal)
 		for _, u := range []config.URL{cfg.Probe.Receiver, cfg.Probe.Ingest, cfg.Client.Server} {
 			require.Equal(t, "https", u.URL().Scheme, "what deliver and the policies let through")
 		}
@@ -114,6 +124,7 @@ func TestProbesAndCollectorAreReached(t *testing.T) {
 		"a monitor to the collector's own":    {monitor, collector, 8888, true},
 		"a monitor to the probe's metrics":    {monitor, probe, 9464, true},
 		"the gateway to the probe":            {gateway, probe, 8080, true},
+		"the operator's gateway to the probe": {activator, probe, 8080, true}, // beside Knative Serving
 		"a stranger to the probe":             {stranger, probe, 8080, false},
 		"deliver to the probe, past the edge": {function("deliver"), probe, 8080, false},
 		"the probe to the edge":               {probe, endpoint, 443, true},

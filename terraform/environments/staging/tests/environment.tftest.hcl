@@ -81,6 +81,16 @@ run "it_is_guarded_and_watched" {
   }
 }
 
+run "its_public_names" {
+  command = plan
+  assert {
+    condition = module.edge.hosts == concat(
+      ["events.${var.domain}", "api.${var.domain}"], var.probes ? ["probe.${var.domain}"] : []
+    )
+    error_message = "Events, the API, and the probes where there are some: ${join(", ", module.edge.hosts)}"
+  }
+}
+
 run "it_knows_its_own_place" {
   command = plan
   assert {

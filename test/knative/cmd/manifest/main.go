@@ -3,6 +3,7 @@
 //
 //	manifest -overlay DIRECTORY -service NAME [-image IMAGE]   one Knative service
 //	manifest -overlay DIRECTORY -job NAME [-image IMAGE]       one Job
+//	manifest -overlay DIRECTORY -deployment NAME [-image IMAGE]  one Deployment
 //	manifest -overlay DIRECTORY -rest                          everything else
 //	manifest -overlay DIRECTORY -services                      the names of the services, one a line
 //	manifest -overlay DIRECTORY -ready                         what else says whether it is ready, as kubectl names it
@@ -21,13 +22,17 @@ import (
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
 	"github.com/homing-hooks/homing/test/knative/manifest"
 )
 
 // request is what the command line asks for.
 type request struct {
-	overlay, service, job, image string
-	rest, services, ready, check bool
+	overlay, service, job, deployment, image string
+	rest, services, ready, check             bool
 }
 
 func main() {
@@ -35,8 +40,9 @@ func main() {
 	flag.StringVar(&r.overlay, "overlay", "", "the directory of the environment's overlay")
 	flag.StringVar(&r.service, "service", "", "print this service")
 	flag.StringVar(&r.job, "job", "", "print this Job")
+	flag.StringVar(&r.deployment, "deployment", "", "print this Deployment")
 	flag.StringVar(&r.image, "image", "", "put this image in the place of the one that ko would build")
-	flag.BoolVar(&r.rest, "rest", false, "print all but services and Jobs")
+	flag.BoolVar(&r.rest, "rest", false, "print all but services, Jobs and Deployments")
 	flag.BoolVar(&r.services, "services", false, "print the names of the services")
 	flag.BoolVar(&r.ready, "ready", false, "print the names of what else says whether it is ready")
 	flag.BoolVar(&r.check, "check", false, "check the one document on stdin, and print it")
@@ -62,6 +68,8 @@ func (r *request) answer(ctx context.Context, stdin io.Reader) (string, error) {
 		return r.workload(objects, "Service", r.service)
 	case r.job != "":
 		return r.workload(objects, "Job", r.job)
+	case r.deployment != "":
+		return r.workload(objects, "Deployment", r.deployment)
 	case r.rest:
 		return rest(objects), nil
 	case r.services:
@@ -69,7 +77,7 @@ func (r *request) answer(ctx context.Context, stdin io.Reader) (string, error) {
 	case r.ready:
 		return names(objects, (*manifest.Object).String, "eventing.knative.dev", "sources.knative.dev", "rabbitmq.com"), nil
 	default:
-		return "", errors.New("manifest: one of -service, -job, -rest, -services, -ready and -check")
+		return "", errors.New("manifest: one of -service, -job, -deployment, -rest, -services, -ready and -check")
 	}
 }
 
@@ -103,10 +111,20 @@ func (r *request) workload(objects []*manifest.Object, kind, name string) (strin
 	return string(o.YAML), nil
 }
 
+// hasImage says whether an object goes to the cluster by itself, with its image. A Service of Kubernetes has none.
+func hasImage(o *manifest.Object) bool {
+	switch o.Value.(type) {
+	case *servingv1.Service, *batchv1.Job, *appsv1.Deployment:
+		return true
+	default:
+		return false
+	}
+}
+
 func rest(objects []*manifest.Object) string {
 	var b strings.Builder
 	for _, o := range objects {
-		if o.Kind != "Service" && o.Kind != "Job" {
+		if !hasImage(o) {
 			b.WriteString("---\n" + string(o.YAML))
 		}
 	}
