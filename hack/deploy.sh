@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Deploys Homing to the cluster of the current kubeconfig: ENV=dev hack/deploy.sh [migrate] [SERVICE...] [probe]
 #
-# All of it, or only some services, the migration or the probes. In this order: what the functions need (namespace, settings, brokers, triggers), the
-# schema, then the functions, each as one manifest that `kn service apply` gets, then the probes where the environment has some
-# (docs/synthetic.md). It may be run again at any time: what
-# has not changed makes no new revision.
+# All of it, or only some services, the migration or the probes. In this order: what the functions need (namespace,
+# settings, brokers, triggers), the schema, then the functions, each as one manifest that `kn service apply` gets, then
+# the probes where the environment has some (docs/synthetic.md). It may be run again at any time: what has not changed
+# makes no new revision.
 #
 #   ENV             dev, staging or prod: knative/overlays/$ENV
 #   KO_DOCKER_REPO  the registry that ko pushes to
