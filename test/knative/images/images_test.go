@@ -84,10 +84,11 @@ func resolved(t *testing.T, repo, base, what string) string {
 	return string(out)
 }
 
-// environ is what the scripts are told.
+// environ is what the scripts are told. Whether binaries know their commit is for .ko.yaml to say, not for this machine.
 func environ(t *testing.T, repo, base string) []string {
 	t.Helper()
-	return append(os.Environ(), "ENV=prod", "KO_DOCKER_REPO="+repo, "KO_DEFAULTBASEIMAGE="+base, "VERSION="+version,
+	return append(os.Environ(), "GOFLAGS=-buildvcs=auto", "ENV=prod", "KO_DOCKER_REPO="+repo,
+		"KO_DEFAULTBASEIMAGE="+base, "VERSION="+version,
 		"SOURCE_DATE_EPOCH=1700000000", "PATH="+filepath.Join(checkout(t), ".dev", "bin")+":"+os.Getenv("PATH"))
 }
 
@@ -129,7 +130,7 @@ func inspect(t *testing.T, program string, repo name.Repository, image v1.Image)
 	return binary
 }
 
-// requireModules fails when an SBOM leaves out a module that a program was linked from, by what its linker wrote into it.
+// requireModules fails when an SBOM leaves out a module of a program, by what the linker wrote into that.
 func requireModules(t *testing.T, sbom string, program []byte) {
 	t.Helper()
 	info, err := buildinfo.Read(bytes.NewReader(program))
