@@ -58,6 +58,7 @@ type plane struct {
 type on struct {
 	rabbitMQ *testenv.Server
 	postgres *testenv.Server
+	redis    *testenv.Server
 	settings []string
 	// parking is the URL of the RabbitMQ to park in, when it is another than the broker's.
 	parking string
@@ -110,6 +111,9 @@ func deploy(t testing.TB, o on) *plane {
 func (p *plane) install(t testing.TB, o on) {
 	t.Helper()
 	settings := homingtest.StormSettings(append([]string{"HOMING_LOG_LEVEL=info"}, o.settings...))
+	if o.redis != nil {
+		settings = append(settings, "REDIS_URL="+o.redis.URL)
+	}
 	if o.postgres != nil {
 		require.NoError(t, homingtest.Migrate(t.Context(), o.postgres.URL))
 		p.Installation = homingtest.InstallOn(t, o.postgres.URL, homingtest.WithRedis, settings...)

@@ -119,6 +119,70 @@ var storms = map[string]storm{
 			require.NoError(p.T, redis.Del(context.Background(), keys.Val()).Err())
 		}
 	}},
+	"FunctionsKilledTenTimes": {on: shared, breaks: func(p *plane, tr *homingtest.Traffic) {
+		random, names := homingtest.Seeded(p.T), slices.Sorted(maps.Keys(services))
+		for kill := range 10 {
+			p.kill(names[random.IntN(len(names))])
+			p.Halfway(tr, (direct+brokered)*(kill+4)/14)
+		}
+	}},
+	"RedisStopped": {
+		on: func(t testing.TB) on { return on{redis: testenv.OwnRedis(t)} },
+		breaks: func(p *plane, tr *homingtest.Traffic) {
+			const away = 10 * time.Second
+			p.own.redis.Stop()
+			p.More(tr, "meanwhile", 80, 80)
+			homingtest.Elapse(p.T, away)
+			p.own.redis.Start()
+		},
+		after: func(p *plane, l homingtest.Ledger) {
+			require.Zero(p.T, l.Unstored.Lost)
+			require.Positive(p.T, p.functions["retry"].Metric("homing_retry_timers_lost_total"))
+		},
+	},
+	"RedisNeverThere": {
+		on:     func(testing.TB) on { return on{settings: []string{"REDIS_URL=redis://" + homingtest.Nobody + "/0"}} },
+		breaks: func(*plane, *homingtest.Traffic) {},
+		after: func(p *plane, l homingtest.Ledger) {
+			require.Zero(p.T, l.Unstored.Lost)
+			require.Zero(p.T, p.functions["retry"].Metric("homing_retry_timers_fired_total"))
+		},
+	},
+	"OnPostgresAlone": {
+		on: func(t testing.TB) on { return on{redis: testenv.OwnRedis(t), rabbitMQ: testenv.OwnRabbitMQ(t)} },
+		breaks: func(p *plane, tr *homingtest.Traffic) {
+			for _, function := range p.functions {
+				function.Kill()
+			}
+			p.WaitForBrokered(tr, brokered)
+			p.purged = len(tr.Brokered()) - p.Count("SELECT count(*) FROM events WHERE ce_id LIKE '%-brokered-%'")
+			p.own.redis.Wipe()
+			p.own.rabbitMQ.Wipe()
+			p.declare(p.T, p.rabbitMQ, p.management)
+			p.grant()
+			p.waitForDispatchers()
+			for name := range services {
+				p.run(name)
+			}
+		},
+		after: func(p *plane, l homingtest.Ledger) {
+			require.Equal(p.T, p.purged, l.Unstored.Lost, "what only the broker had is gone with it, and nothing else")
+		},
+	},
+	"PostgresRestarted": {
+		on: func(t testing.TB) on { return on{postgres: testenv.OwnPostgres(t)} },
+		breaks: func(p *plane, _ *homingtest.Traffic) {
+			for _, end := range []func(){p.own.postgres.Stop, p.own.postgres.Kill} {
+				end()
+				p.own.postgres.Start()
+				p.SQL.Reset()
+			}
+		},
+		after: func(p *plane, l homingtest.Ledger) {
+			require.Zero(p.T, l.Unstored.Lost)
+			require.Zero(p.T, p.Count("SELECT count(*) FROM rejected_events"))
+		},
+	},
 	"PostgresAway": {
 		on: func(t testing.TB) on { return on{postgres: testenv.OwnPostgres(t)} },
 		breaks: func(p *plane, tr *homingtest.Traffic) {
@@ -187,6 +251,7 @@ func (p *plane) unbind(trigger string) {
 func TestSurvivesOnTheDataPlane(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(storms)) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := storms[name]
 			p := deploy(t, s.on(t))
 			p.SubscribeForStorm()

@@ -151,24 +151,37 @@ func (d *topology) parking(m *manifests) {
 	}
 }
 
-// admit makes the users of RabbitMQ that functions are, with the permissions that the manifests give them. Their names
-// belong to the whole server, so each plane has its own.
+// admit makes the users of RabbitMQ that functions are. Their names belong to the whole server, so each plane has its
+// own.
 func (p *plane) admit() {
 	p.T.Helper()
 	for _, permission := range p.permissions {
-		of := permission.Spec.UserReference.Name
 		u, err := url.Parse(p.rabbitMQ)
 		require.NoError(p.T, err)
-		name := "homing-test-" + rand.Text()
-		password := rand.Text()
-		user := p.management + "/api/users/" + url.PathEscape(name)
-		manage(p.T, http.MethodPut, user, map[string]string{"password": password, "tags": ""}, nil)
-		p.T.Cleanup(func() { manage(p.T, http.MethodDelete, user, nil, nil) })
-		grant := p.management + "/api/permissions/" + vhostOf(p.T, p.rabbitMQ) + "/" + url.PathEscape(name)
-		manage(p.T, http.MethodPut, grant, permission.Spec.Permissions, nil)
-		u.User = url.UserPassword(name, password)
-		p.users[of] = u.String()
+		u.User = url.UserPassword("homing-test-"+rand.Text(), rand.Text())
+		p.users[permission.Spec.UserReference.Name] = u.String()
+		p.T.Cleanup(func() { manage(p.T, http.MethodDelete, p.managed("users", u.User.Username()), nil, nil) })
 	}
+	p.grant()
+}
+
+// grant gives the users the permissions of the manifests, and makes those that are not there.
+func (p *plane) grant() {
+	p.T.Helper()
+	for _, permission := range p.permissions {
+		u, err := url.Parse(p.users[permission.Spec.UserReference.Name])
+		require.NoError(p.T, err)
+		password, _ := u.User.Password()
+		user := map[string]string{"password": password, "tags": ""}
+		manage(p.T, http.MethodPut, p.managed("users", u.User.Username()), user, nil)
+		of := vhostOf(p.T, p.rabbitMQ) + "/" + url.PathEscape(u.User.Username())
+		manage(p.T, http.MethodPut, p.management+"/api/permissions/"+of, permission.Spec.Permissions, nil)
+	}
+}
+
+// managed is the address of an object in RabbitMQ's management API.
+func (p *plane) managed(kind, name string) string {
+	return p.management + "/api/" + kind + "/" + url.PathEscape(name)
 }
 
 // trigger declares a trigger's queue and its dead letters', as the controller's reconciler does.
