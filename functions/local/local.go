@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/homing-hooks/homing/functions/internal/host"
@@ -18,12 +19,17 @@ import (
 	"github.com/homing-hooks/homing/pkg/store"
 )
 
-// functions are those that a process may be made of.
-var functions = map[config.Function]host.Function{
-	config.FunctionIngest:  host.Ingest,
-	config.FunctionDeliver: host.Deliver,
-	config.FunctionRetry:   host.Retry,
-	config.FunctionManage:  host.Manage,
+// functions are those that a process may be made of, in the order in which a host takes them.
+var functions = []function{
+	{config.FunctionDeliver, host.Deliver},
+	{config.FunctionIngest, host.Ingest},
+	{config.FunctionRetry, host.Retry},
+	{config.FunctionManage, host.Manage},
+}
+
+type function struct {
+	name   config.Function
+	attach host.Function
 }
 
 // App is a Homing in this process.
@@ -40,15 +46,15 @@ func New(cfg *config.Config, log *slog.Logger, only ...config.Function) (*App, e
 
 // NewWithClock is New for a machine whose clock shows another time than it is: now is what it shows.
 func NewWithClock(cfg *config.Config, log *slog.Logger, now func() time.Time, only ...config.Function) (*App, error) {
-	if len(only) == 0 {
-		only = []config.Function{
-			config.FunctionIngest, config.FunctionDeliver, config.FunctionRetry, config.FunctionManage,
+	for _, name := range only {
+		if !slices.ContainsFunc(functions, func(f function) bool { return f.name == name }) {
+			return nil, fmt.Errorf("local: %q is not a function: ingest, deliver, retry and manage are", name)
 		}
 	}
-	attach := make([]host.Function, len(only))
-	for i, name := range only {
-		if attach[i] = functions[name]; attach[i] == nil {
-			return nil, fmt.Errorf("local: %q is not a function: ingest, deliver, retry and manage are", name)
+	var attach []host.Function
+	for _, f := range functions {
+		if len(only) == 0 || slices.Contains(only, f.name) {
+			attach = append(attach, f.attach)
 		}
 	}
 	h, err := host.New(cfg, log, now, attach...)

@@ -63,6 +63,9 @@ type Accepter interface {
 	// again learns the rest. Of one identity in a group, the first that can be stored is, also after one that was Stale
 	// or Refused. A delivery to a paused or disabled endpoint is stored and held; one whose endpoint is deleted or not the
 	// tenant's is left out.
+	//
+	// A delivery that is to begin has its first attempt begun in the same commit, if it is claimable as it is stored:
+	// as though it were claimed at that very moment.
 	Accept(ctx context.Context, events []NewEvent) (results []Accepted, err error)
 	// Subscriptions returns what an event of the tenant is matched with: every endpoint that is not deleted.
 	// Errors: ErrNotFound for an unknown tenant.
@@ -104,6 +107,8 @@ type NewDelivery struct {
 	// DueIn is the waiting time before the first attempt, Lifetime how long the delivery may live on the endpoint's
 	// running clock, and Lease how long an attempt holds it: see [webhook.Policy].
 	DueIn, Lifetime, Lease time.Duration
+	// Begin asks for the first attempt to begin with the acceptance: whoever accepts has a slot for it.
+	Begin bool
 }
 
 // AcceptStatus says what became of an event.
@@ -125,6 +130,9 @@ type Accepted struct {
 	// AcceptedAt is when it was stored, on the store's clock; for a duplicate, when the first one was; zero when stale or
 	// refused.
 	AcceptedAt time.Time
+	// Begun are the first attempts that were begun, in the order of the deliveries. They share what of the event was given
+	// to Accept: its payload must not be changed while they are under way.
+	Begun []Work
 	// Err says why an event was refused; it wraps ErrInvalid.
 	Err error
 }

@@ -65,6 +65,44 @@ func requireSchedule(t testing.TB, posts []*post, waits ...time.Duration) {
 	t.Logf("the latest retry came %s after its time, of which up to a fifth of the wait is jitter", worst)
 }
 
+// TestARetryRepeatsTheRequest has the first attempt begin with the acceptance, with what the producer sent still in
+// memory, and later ones read it from the database: nobody can tell them apart.
+func TestARetryRepeatsTheRequest(t *testing.T) {
+	t.Parallel()
+	h := install(t, postgresAlone)
+	endpoints := make([]*endpoint, 0, 3)
+	for _, f := range []webhook.BodyFormat{webhook.FormatBinary, webhook.FormatStructured, webhook.FormatStandard} {
+		endpoints = append(endpoints, h.Subscribe(string(f), failing(1, http.StatusInternalServerError), func(e *endpoint) {
+			e.Format = f
+		}))
+	}
+	all := h.Start()
+	p := h.Producer(all)
+	p.Send(orders("known", 1)...) // deliver knows the endpoints from here on
+	h.Settle(p)
+	p.SendAs(binary, &cloudEvent{
+		ID: "told", EventType: "order.paid", Subject: "f%C3%BCr/1", Data: `{"total": 1.10,  "nul": "\u0000"}`,
+		Header: map[string]string{
+			"Ce-Time": "2026-03-29T01:59:59.123456789+02:00", "Ce-Dataschema": "https://shop.example/order", "Ce-Region": "eu",
+			"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "Tracestate": "vendor=1",
+		},
+	})
+	h.Settle(p)
+	require.Equal(t, len(endpoints), all.Metric("homing_deliver_claims_total", "by", "accept"))
+	for _, e := range endpoints {
+		posts := h.Receiver.All(e)
+		first, again := posts[len(posts)-2], posts[len(posts)-1]
+		require.Equal(t, []int{1, 2}, []int{first.Attempt, again.Attempt})
+		require.Equal(t, first.ID, again.ID)
+		require.Equal(t, string(first.Body), string(again.Body))
+		for _, differs := range []string{"Webhook-Timestamp", "Webhook-Signature", "Homing-Attempt"} {
+			first.Header.Del(differs)
+			again.Header.Del(differs)
+		}
+		require.Equal(t, first.Header, again.Header)
+	}
+}
+
 func TestTheReconcilerAloneBringsEveryRetry(t *testing.T) {
 	t.Parallel()
 	h := install(t, postgresAlone, quick, "REDIS_URL=redis://"+nobody+"/0")

@@ -66,7 +66,7 @@ func (p *process) write() {
 	}
 	if p.s.is(hintBeforeCommit) {
 		for i := range events {
-			p.hintStored(&events[i])
+			p.hintStored(&events[i], nil)
 		}
 		p.then("commit", func() { p.commit(group, events) })
 		return
@@ -74,8 +74,18 @@ func (p *process) write() {
 	p.commit(group, events)
 }
 
+// commit mirrors Accepter.store, and what Accepter.write makes of each result.
 func (p *process) commit(group []*request, events []store.NewEvent) {
+	at, reserved := p.s.now, p.reserve(events)
 	accepted, err := p.s.store.accept(events)
+	for i := range accepted {
+		for j := range accepted[i].Begun {
+			reserved--
+			p.start(&accepted[i].Begun[j], at)
+		}
+	}
+	p.used -= reserved
+	p.freed()
 	for i, r := range group {
 		if err != nil {
 			p.answer(r, p.s.is(answerWithoutCommit), events[i].Event.ID)
@@ -91,7 +101,7 @@ func (p *process) commit(group []*request, events []store.NewEvent) {
 			p.match(r)
 		case store.AcceptStored:
 			if !p.s.is(hintBeforeCommit) {
-				p.hintStored(&events[i])
+				p.hintStored(&events[i], got.Begun)
 			}
 			p.answer(r, true, got.EventID)
 		case store.AcceptDuplicate:
@@ -100,6 +110,26 @@ func (p *process) commit(group []*request, events []store.NewEvent) {
 			p.s.fail("event %d is refused: %v", r.from.number, got.Err)
 		}
 	}
+}
+
+// reserve mirrors Accepter.reserve and Deliverer.Reserve, where one process both accepts and sends. It asks also for
+// what is due later, and at closed endpoints, which the store must refuse.
+func (p *process) reserve(events []store.NewEvent) (n int) {
+	if !p.s.together {
+		return 0
+	}
+	for i := range events {
+		for j := range events[i].Deliveries {
+			d := &events[i].Deliveries[j]
+			if p.share(d.Endpoint).waiting() || p.used >= p.s.slots {
+				continue
+			}
+			d.Begin = true
+			p.used++
+			n++
+		}
+	}
+	return n
 }
 
 // plan mirrors Accepter.plan.
@@ -134,11 +164,15 @@ func (s *sim) lifetime(e *webhook.Endpoint) time.Duration {
 	}
 }
 
-// hintStored mirrors Accepter.hint.
-func (p *process) hintStored(n *store.NewEvent) {
-	due := make([]wire.Due, len(n.Deliveries))
-	for i, d := range n.Deliveries {
-		due[i] = wire.Due{Delivery: d.ID, Endpoint: d.Endpoint, Due: p.s.now.Add(d.DueIn)}
+// hintStored mirrors the hints of Accepter.store: for what has not begun.
+func (p *process) hintStored(n *store.NewEvent, begun []store.Work) {
+	var due []wire.Due
+	for _, d := range n.Deliveries {
+		if len(begun) > 0 && begun[0].Delivery.ID == d.ID {
+			begun = begun[1:]
+			continue
+		}
+		due = append(due, wire.Due{Delivery: d.ID, Endpoint: d.Endpoint, Due: p.s.now.Add(d.DueIn)})
 	}
 	p.hint(wire.TypeDue, due, nil)
 }

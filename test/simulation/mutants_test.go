@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"slices"
 
 	"github.com/homing-hooks/homing/pkg/store"
 	"github.com/homing-hooks/homing/pkg/store/memory"
@@ -36,6 +37,8 @@ const (
 	dedupeOff           mutant = "NoDeduplication"
 	staleMatch          mutant = "StaleMatchAccepted"
 	disableWithoutCheck mutant = "DisabledWithoutTheVersion"
+	duplicateBegins     mutant = "DuplicateBeginsAgain"
+	begunUncommitted    mutant = "BegunWithoutACommit"
 )
 
 // mutants lists all.
@@ -43,6 +46,7 @@ var mutants = []mutant{
 	hintBeforeCommit, answerWithoutCommit, leaseNotChecked, scheduleNeverEnds, noWakeOnReschedule, timerBeforeHint,
 	blindToAttempting, blindToScheduled, expiryNever, shortLease, claimWithoutDue, claimWithoutState, numberReused,
 	recordWithoutCAS, lateSuccessIgnored, endpointWakeLost, dedupeOff, staleMatch, disableWithoutCheck,
+	duplicateBegins, begunUncommitted,
 }
 
 // is reports whether a mutant is what runs.
@@ -60,7 +64,7 @@ func (s *sim) mutateStore(m *memory.Store) backend {
 	if s.mutant == "" {
 		return m
 	}
-	return &broken{Store: m, s: s, claimed: map[webhook.ID]store.Work{}}
+	return &broken{Store: m, s: s, claimed: map[webhook.ID]store.Work{}, begun: map[string][]store.Work{}}
 }
 
 // broken is a store with one guard taken out.
@@ -68,6 +72,7 @@ type broken struct {
 	*memory.Store
 	s       *sim
 	claimed map[webhook.ID]store.Work
+	begun   map[string][]store.Work
 	keys    byte
 }
 
@@ -78,13 +83,42 @@ func (b *broken) Accept(ctx context.Context, events []store.NewEvent) ([]store.A
 			b.keys++
 			changed[i].Key[0] ^= b.keys
 		}
+		if b.s.is(begunUncommitted) {
+			changed[i].Deliveries = slices.Clone(changed[i].Deliveries)
+			for j := range changed[i].Deliveries {
+				changed[i].Deliveries[j].Begin = false
+			}
+		}
 		if b.s.is(staleMatch) {
 			if subs, err := b.Subscriptions(ctx, tenant); err == nil {
 				changed[i].ConfigVersion = subs.Version
 			}
 		}
 	}
-	return b.Store.Accept(ctx, changed)
+	out, err := b.Store.Accept(ctx, changed)
+	for i := range out {
+		b.begins(&events[i], &out[i])
+	}
+	return out, err
+}
+
+// begins breaks what begins with an event.
+func (b *broken) begins(n *store.NewEvent, out *store.Accepted) {
+	switch {
+	case b.s.is(duplicateBegins) && out.Status == store.AcceptDuplicate:
+		out.Begun = b.begun[n.Event.CEID]
+	case b.s.is(duplicateBegins):
+		b.begun[n.Event.CEID] = out.Begun
+	case b.s.is(begunUncommitted) && out.Status == store.AcceptStored:
+		for _, d := range n.Deliveries {
+			row := b.delivery(d.ID)
+			e, err := b.Endpoint(context.Background(), tenant, d.Endpoint)
+			if d.Begin && d.DueIn == 0 && row != nil && err == nil && e.Open(b.s.now) {
+				row.Attempt, row.State = 1, webhook.StateAttempting
+				out.Begun = append(out.Begun, store.Work{Delivery: *row, Event: &n.Event, Target: &store.Target{Endpoint: e}})
+			}
+		}
+	}
 }
 
 func (b *broken) Claim(ctx context.Context, r store.ClaimRequest) (store.Claims, error) {

@@ -151,6 +151,40 @@ func (o *oracle) accepted(events []store.NewEvent, out []store.Accepted) {
 	}
 }
 
+// begun holds the first attempts that began with the acceptance to what a claim would have done.
+func (o *oracle) begun(events []store.NewEvent, out []store.Accepted) {
+	for i := range events {
+		begun := out[i].Begun
+		for _, d := range events[i].Deliveries {
+			f := o.byID[d.ID]
+			began := len(begun) > 0 && begun[0].Delivery.ID == d.ID
+			if began {
+				begun = begun[1:]
+			}
+			if out[i].Status != store.AcceptStored || f == nil {
+				continue
+			}
+			e := o.endpointWas(d.Endpoint)
+			open, due := e.Open(o.s.now), !f.due.After(o.s.now)
+			switch may := d.Begin && open && due; {
+			case began != may:
+				o.s.fail("%s begins with its acceptance: %v, and may: %v", f.name, began, may)
+			case began:
+				o.s.stats["begun with the acceptance"]++
+				f.claims = append(f.claims, claimFact{due: f.due, lease: o.s.now.Add(o.policy.LeaseOf(e))})
+				f.held = true
+			case d.Begin && due:
+				o.s.stats["to begin while "+string(e.Status)]++
+			case d.Begin && open:
+				o.s.stats["to begin before the due time"]++
+			}
+		}
+		if len(begun) > 0 {
+			o.s.fail("an attempt of %s began that was not asked for, or is another's", events[i].Event.CEID)
+		}
+	}
+}
+
 // acked holds an answer to what is stored.
 func (o *oracle) acked(p *producer, id webhook.ID) {
 	if stored := o.events[p.ceID()]; stored.IsZero() || stored != id {
@@ -163,8 +197,12 @@ func (o *oracle) wanted(r *store.ClaimRequest) {
 	for _, p := range r.Pulls {
 		for i := range o.before.Deliveries {
 			d, e := &o.before.Deliveries[i], o.endpointWas(p.Endpoint)
-			if d.Endpoint == p.Endpoint && d.State == webhook.StateScheduled && d.DueAt.After(o.s.now) && e.Open(o.s.now) {
+			switch due := !d.DueAt.After(o.s.now); {
+			case d.Endpoint != p.Endpoint || !e.Open(o.s.now):
+			case d.State == webhook.StateScheduled && !due:
 				o.s.stats["pulls before the due time"]++
+			case d.State == webhook.StateAttempting && due:
+				o.s.stats["pulls during an attempt"]++
 			}
 		}
 	}

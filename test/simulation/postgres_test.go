@@ -58,7 +58,7 @@ type traced struct {
 }
 
 // tracedSeeds are the seeds that traces are chosen from.
-const tracedSeeds = 2000
+const tracedSeeds = 5000
 
 // telling returns the traces that show what must be seen on Postgres too: for each of the faults a short one.
 func telling(t *testing.T) []traced {

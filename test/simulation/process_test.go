@@ -114,8 +114,11 @@ func (s *sim) queue(h wire.Hint, delay time.Duration, try int) {
 	s.after(nil, delay, carry, func() {
 		s.bus.queued--
 		name := "deliver"
-		if h.Type == wire.TypeRescheduled {
+		switch {
+		case h.Type == wire.TypeRescheduled:
 			name = "retry"
+		case s.together:
+			name = "ingest"
 		}
 		to := s.any(name)
 		s.say("%s gets %s", to.name, s.show(&h))

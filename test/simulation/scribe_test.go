@@ -51,8 +51,16 @@ func (w *scribe) accepted(out []store.Accepted) string {
 	var parts []string
 	for _, one := range out {
 		parts = append(parts, fmt.Sprint(one.Status, " ", w.names[one.EventID]))
+		for i := range one.Begun {
+			parts = append(parts, w.begun(&one.Begun[i].Delivery))
+		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// begun writes an attempt that was claimed.
+func (w *scribe) begun(d *webhook.Delivery) string {
+	return fmt.Sprintf("%s/%d until %s (wake %s)", w.names[d.ID], d.Attempt, w.since(d.LeaseUntil), w.since(d.WakeAt))
 }
 
 func (w *scribe) claims(out *store.Claims) string {
@@ -61,9 +69,7 @@ func (w *scribe) claims(out *store.Claims) string {
 	}
 	var parts []string
 	for i := range out.Work {
-		d := &out.Work[i].Delivery
-		parts = append(parts, fmt.Sprintf("%s/%d until %s (wake %s)", w.names[d.ID], d.Attempt,
-			w.since(d.LeaseUntil), w.since(d.WakeAt)))
+		parts = append(parts, w.begun(&out.Work[i].Delivery))
 	}
 	for _, n := range out.NotDue {
 		parts = append(parts, fmt.Sprintf("%s/%d not due", w.names[n.Delivery], n.Attempt))

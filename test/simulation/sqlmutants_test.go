@@ -37,7 +37,7 @@ var sqlMutants = []sqlMutant{
 		"\n        AND clock.now - e.paused_total < d.expires_at", "",
 	},
 	{"PullWithoutTheDueCheck", "pulls before the due time", "AND c.due_at <= clock.now", ""},
-	{"PullWithoutTheStateCheck", "", "AND c.state = 'scheduled' AND clock.now", "AND clock.now"},
+	{"PullWithoutTheStateCheck", "pulls during an attempt", "AND c.state = 'scheduled' AND clock.now", "AND clock.now"},
 	{
 		"LeaseWithoutTheTimeout", "",
 		"lease_until = clock.now + coalesce(nullif(e.timeout, '0'), $2::interval) + $3::interval",
@@ -91,6 +91,22 @@ var sqlMutants = []sqlMutant{
 	{
 		"NoDeduplication", "duplicates",
 		"CASE WHEN k.accepted_at <= excluded.accepted_at - $5::interval", "CASE WHEN $5::interval > '0'",
+	},
+	{"BeginWhilePaused", "to begin while paused", "AND i.lifetime > '0' AND e.status = 'active'", "AND i.lifetime > '0'"},
+	{
+		"BeginWhileThrottled", "to begin while active",
+		"e.status = 'active'\n                AND coalesce(e.throttled_until <= clock.now, true)", "e.status = 'active'",
+	},
+	{"BeginBeforeTheDueTime", "to begin before the due time", "AND i.due_in <= '0'", ""},
+	{"BeginUnasked", "", "SELECT CASE WHEN i.begin = 1 AND", "SELECT CASE WHEN"},
+	{
+		"BegunLeaseWithoutTheTimeout", "begun with the acceptance",
+		"THEN clock.now + coalesce(nullif(e.timeout, '0'), $26::interval) + $27::interval",
+		"THEN clock.now + least($26::interval, '0') + $27::interval",
+	},
+	{
+		"BegunWithoutANumber", "begun with the acceptance",
+		"CASE WHEN started_at IS NULL THEN 0 ELSE 1 END", "CASE WHEN started_at IS NULL THEN 0 ELSE 0 END",
 	},
 	{"StaleMatchAccepted", "stale matches", "AND t.config_version = i.config_version", ""},
 	{

@@ -89,6 +89,7 @@ func (g *gateway) accept(events []store.NewEvent) ([]store.Accepted, error) {
 		func() ([]store.Accepted, error) { return g.inner.Accept(g.s.ctx, events) },
 		func(out []store.Accepted) string {
 			g.s.oracle.accepted(events, out)
+			g.s.oracle.begun(events, out)
 			return g.s.scribe().accepted(out)
 		})
 }

@@ -19,6 +19,8 @@ type shape struct {
 	batch, perEndpoint, partitions int
 	tick, faultsFor                time.Duration
 	skew                           time.Duration
+	// together has the processes of ingest be those of deliver too, as in `homing serve`.
+	together bool
 	// poison has every POST of the first event kill its process, also after the faults: that must end as well.
 	poison bool
 	// hasty has deliveries live for less time than their schedule takes, as they do after long throttles.
@@ -57,6 +59,7 @@ func (s *sim) draw() shape {
 	if s.rng.IntN(4) == 0 && !s.coarse {
 		sh.skew = []time.Duration{100 * time.Millisecond, 2 * time.Second, time.Minute, 5 * time.Minute}[s.rng.IntN(4)]
 	}
+	sh.together = s.rng.IntN(2) == 0
 	if s.coarse {
 		sh.slots, sh.batch, sh.tick = 1000, 1000, time.Duration(1+s.rng.IntN(5))*time.Minute
 	}

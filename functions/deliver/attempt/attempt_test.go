@@ -162,27 +162,35 @@ func (b *bundle) endpoint(t *testing.T, change ...func(*webhook.Endpoint)) webho
 	return e
 }
 
-// accept stores events for the endpoints and returns the hint for their deliveries.
-func (b *bundle) accept(t *testing.T, n int, endpoints ...webhook.Endpoint) wire.Hint {
+// event makes an event for the endpoints, due at once.
+func (b *bundle) event(t *testing.T, endpoints ...webhook.Endpoint) store.NewEvent {
 	t.Helper()
 	subs, err := b.store.Subscriptions(t.Context(), "acme")
 	require.NoError(t, err)
 	policy := webhook.DefaultPolicy()
+	id := b.ids.New(b.clock.Now())
+	n := store.NewEvent{
+		Event: webhook.Event{
+			ID: id, Tenant: "acme", Source: "/s", CEID: id.String(), Type: "t", Data: []byte(`{"card":"4111-secret"}`),
+		},
+		ConfigVersion: subs.Version, Key: webhook.IdentityKey("acme", "/s", id.String()),
+	}
+	for i := range endpoints {
+		n.Deliveries = append(n.Deliveries, store.NewDelivery{
+			ID: id.Sibling(), Endpoint: endpoints[i].ID, Lifetime: policy.Lifetime(&endpoints[i]),
+			Lease: policy.LeaseOf(&endpoints[i]),
+		})
+	}
+	return n
+}
+
+// accept stores events for the endpoints and returns the hint for their deliveries.
+func (b *bundle) accept(t *testing.T, n int, endpoints ...webhook.Endpoint) wire.Hint {
+	t.Helper()
 	hint := wire.Hint{Type: wire.TypeDue}
 	for range n {
-		id := b.ids.New(b.clock.Now())
-		e := store.NewEvent{
-			Event: webhook.Event{
-				ID: id, Tenant: "acme", Source: "/s", CEID: id.String(), Type: "t", Data: []byte(`{"card":"4111-secret"}`),
-			},
-			ConfigVersion: subs.Version, Key: webhook.IdentityKey("acme", "/s", id.String()),
-		}
-		for i := range endpoints {
-			d := store.NewDelivery{
-				ID: id.Sibling(), Endpoint: endpoints[i].ID, Lifetime: policy.Lifetime(&endpoints[i]),
-				Lease: policy.LeaseOf(&endpoints[i]),
-			}
-			e.Deliveries = append(e.Deliveries, d)
+		e := b.event(t, endpoints...)
+		for _, d := range e.Deliveries {
 			hint.Deliveries = append(hint.Deliveries, wire.Due{Delivery: d.ID, Endpoint: d.Endpoint, Due: b.clock.Now()})
 		}
 		results, err := b.store.Accept(t.Context(), []store.NewEvent{e})

@@ -10,19 +10,22 @@ import (
 
 // claimed is what became of one item that was to be claimed: at most one field is set, none when the hint was stale.
 type claimed struct {
-	work   *store.Work
-	at     time.Time // before the claim was asked for, by the process's clock: the lease is at least as long from here
+	work *store.Work
+	// askedAt and answeredAt are those of a job.
+	askedAt, answeredAt time.Time
+
 	dueIn  time.Duration
 	openIn time.Duration
 }
 
 // claimGroup claims what several hints named in one statement; it is the run of the claims' group commit.
 func (d *Deliverer) claimGroup(ctx context.Context, items []store.ClaimItem) ([]claimed, error) {
-	at := time.Now()
+	asked := time.Now()
 	claims, err := d.cfg.Store.Claim(ctx, store.ClaimRequest{Items: items, MaxBytes: d.cfg.ClaimBytes})
 	if err != nil {
 		return nil, err
 	}
+	answered := time.Now()
 	d.learn(ctx, claims.Work)
 	answers := make([]claimed, len(items))
 	work := make(map[webhook.ID]*store.Work, len(claims.Work))
@@ -38,7 +41,7 @@ func (d *Deliverer) claimGroup(ctx context.Context, items []store.ClaimItem) ([]
 		dueIn[n.Delivery] = n.DueIn
 	}
 	for i, item := range items {
-		answers[i].at = at
+		answers[i].askedAt, answers[i].answeredAt = asked, answered
 		if w := work[item.Delivery]; w != nil {
 			answers[i].work = w
 			delete(work, item.Delivery) // named twice in one group: the first has it

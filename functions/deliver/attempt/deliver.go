@@ -134,13 +134,14 @@ func (d *Deliverer) Handle(ctx context.Context, h wire.Hint) error {
 	var started sync.WaitGroup
 	n := 0
 	for i := range answers {
-		if answers[i].work != nil {
+		c := &answers[i]
+		if c.work != nil {
 			n++
-			d.start(job{answers[i].work, answers[i].at, &started})
+			d.start(job{c.work, c.askedAt, c.answeredAt, &started})
 			continue
 		}
 		d.slots.giveBack(items[i].Endpoint, 1)
-		d.later(items[i], &answers[i])
+		d.later(items[i], c)
 	}
 	d.cfg.Metrics.claimed("hint", n)
 	d.freed() // what a first claim taught may give its endpoint more room

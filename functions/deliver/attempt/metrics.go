@@ -50,7 +50,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		toSuccess: histogram("delivery_seconds", "Time from when a delivery was made, with its event or by a replay, to its "+
 			"success.", 0.004, 26),
 		claims: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "homing_deliver_claims_total", Help: "Deliveries claimed, by what named them.",
+			Name: "homing_deliver_claims_total",
+			Help: "Deliveries claimed, by what named them: accept is those claimed as they were stored.",
 		}, []string{"by"}),
 		claimSize:     histogram("claim_items", "Deliveries asked for by one claim.", 1, 10),
 		claimSeconds:  histogram("claim_seconds", "Time that one claim took.", 0.0005, 14),
@@ -63,7 +64,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	for _, s := range []webhook.State{webhook.StateSucceeded, webhook.StateExhausted} {
 		m.ended.WithLabelValues(string(s))
 	}
-	for _, by := range []string{"hint", "pull"} {
+	for _, by := range []string{"accept", "hint", "pull"} {
 		m.claims.WithLabelValues(by)
 	}
 	for _, success := range []string{"true", "false"} {

@@ -65,14 +65,15 @@ func (d *Deliverer) pullOnce(ctx context.Context, taken []pull) error {
 	}
 	var claims store.Claims
 	var err error
-	at := time.Now()
+	asked := time.Now()
 	if len(request.Pulls) > 0 {
 		claims, err = d.cfg.Store.Claim(ctx, request)
 	}
+	answered := time.Now()
 	d.learn(ctx, claims.Work)
 	for i := range claims.Work {
 		held[claims.Work[i].Delivery.Endpoint]--
-		d.start(job{work: &claims.Work[i], claimedAt: at})
+		d.start(job{work: &claims.Work[i], askedAt: asked, answeredAt: answered})
 	}
 	d.cfg.Metrics.claimed("pull", len(claims.Work))
 	for endpoint, left := range held {

@@ -22,10 +22,11 @@ const (
 )
 
 // attempt makes one attempt: send, decide, record, and say when the next one is due.
-func (d *Deliverer) attempt(w *store.Work, claimedAt time.Time) {
+func (d *Deliverer) attempt(j *job) {
+	w := j.work
 	ctx, span := d.span(w)
 	defer span.End()
-	sent := d.send(ctx, w, claimedAt)
+	sent := d.send(ctx, j)
 	result := d.decide(w, &sent)
 	recorded, err := d.record(ctx, result)
 	d.slots.done(w.Delivery.Endpoint, sent.Attempt.Outcome, sent.Attempt.Latency.Total)
@@ -36,39 +37,47 @@ func (d *Deliverer) attempt(w *store.Work, claimedAt time.Time) {
 }
 
 // send makes the POST, unless it must not be made.
-func (d *Deliverer) send(ctx context.Context, w *store.Work, claimedAt time.Time) dispatch.Result {
-	at := d.cfg.Now()
+func (d *Deliverer) send(ctx context.Context, j *job) dispatch.Result {
+	w := j.work
 	if w.Err != nil || w.Target == nil {
-		return notSent(w, at, webhook.OutcomeConfig, "the endpoint's secrets or headers cannot be opened: their key is not "+
+		return notSent(j, webhook.OutcomeConfig, "the endpoint's secrets or headers cannot be opened: their key is not "+
 			"among HOMING_ENCRYPTION_KEYS")
 	}
 	if w.DataLeftOut {
 		free, err := d.fetch(ctx, w)
 		if err != nil {
-			return notSent(w, at, webhook.OutcomeUnsent, "the payload could not be read")
+			return notSent(j, webhook.OutcomeUnsent, "the payload could not be read")
 		}
 		defer free()
 	}
 	if w.Event != nil && !w.Event.ErasedAt.IsZero() { // since the claim: the delivery is cancelled by now
-		return notSent(w, at, webhook.OutcomeUnsent, "the payload was erased")
+		return notSent(j, webhook.OutcomeUnsent, "the payload was erased")
 	}
 	// The lease counts from the claim. One that no longer covers a whole attempt must not begin it: somebody else might
 	// while it lasts.
 	endpoint := &w.Target.Endpoint
-	if time.Since(claimedAt)+d.cfg.Policy.TimeoutOf(endpoint) > d.cfg.Policy.LeaseOf(endpoint) {
-		return notSent(w, at, webhook.OutcomeUnsent, "claimed too long ago to be sent safely")
+	if time.Since(j.askedAt)+d.cfg.Policy.TimeoutOf(endpoint) > w.Delivery.LeaseUntil.Sub(w.Delivery.StartedAt) {
+		return notSent(j, webhook.OutcomeUnsent, "claimed too long ago to be sent safely")
 	}
-	return d.cfg.Send.Send(ctx, dispatch.Request{
+	began := j.began()
+	sent := d.cfg.Send.Send(ctx, dispatch.Request{
 		Event: w.Event, Endpoint: endpoint, Secrets: w.Target.Secrets, Delivery: w.Delivery.ID,
 		Attempt: w.Delivery.Attempt, Replay: !w.Delivery.ReplayOf.IsZero(), Now: d.cfg.Now(),
 	})
+	sent.Attempt.StartedAt = began
+	return sent
 }
 
+// began is the store's time now, for the record of an attempt that begins: never later than it is, so that no POST
+// arrives before its record says that it began. It is earlier by as long as the claim's answer took, at most.
+func (j *job) began() time.Time { return j.work.Delivery.StartedAt.Add(time.Since(j.answeredAt)) }
+
 // notSent is the result of an attempt that was claimed and could not be made.
-func notSent(w *store.Work, at time.Time, o webhook.Outcome, detail string) dispatch.Result {
+func notSent(j *job, o webhook.Outcome, detail string) dispatch.Result {
+	w := j.work
 	return dispatch.Result{Attempt: webhook.Attempt{
 		Delivery: w.Delivery.ID, Number: w.Delivery.Attempt, Tenant: w.Delivery.Tenant, Endpoint: w.Delivery.Endpoint,
-		StartedAt: at, Outcome: o, Detail: detail,
+		StartedAt: j.began(), Outcome: o, Detail: detail,
 	}}
 }
 

@@ -100,6 +100,23 @@ func (s *slots) take(endpoint webhook.ID, want int, now time.Time) (got, rate in
 	return got, e.rate
 }
 
+// reserve takes one slot for each of the endpoints that is known, may be sent to as often as there are slots, and has
+// no backlog. It notes which in reserved, and returns how many.
+func (s *slots) reserve(endpoints []webhook.ID, reserved []bool, now time.Time) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, id := range endpoints {
+		e := s.endpoints[id]
+		if e == nil || !e.known || e.rate > 0 || e.notBefore.After(now) || e.waiting() || s.room(e) == 0 {
+			continue
+		}
+		s.hold(e, 1)
+		reserved[i] = true
+		n++
+	}
+	return n
+}
+
 // of returns what is known of an endpoint. The caller holds mu.
 func (s *slots) of(endpoint webhook.ID) *share {
 	e := s.endpoints[endpoint]

@@ -12,9 +12,11 @@ const workerIdle = time.Second
 
 // job is claimed work to attempt, which holds a slot. done, when there is one, is told when it is over.
 type job struct {
-	work      *store.Work
-	claimedAt time.Time
-	done      *sync.WaitGroup
+	work *store.Work
+	// askedAt is before the claim was asked for, answeredAt when its answer was there, by the process's clock. The claim
+	// was made in between: from askedAt on a lease has not lasted longer than it seems, from answeredAt on not shorter.
+	askedAt, answeredAt time.Time
+	done                *sync.WaitGroup
 }
 
 // start begins an attempt, in a goroutine that has just ended another one if there is any: net/http needs a deep stack,
@@ -54,5 +56,5 @@ func (d *Deliverer) finish(j job) {
 	if j.done != nil {
 		defer j.done.Done()
 	}
-	d.attempt(j.work, j.claimedAt)
+	d.attempt(&j)
 }

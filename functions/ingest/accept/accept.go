@@ -22,6 +22,8 @@ type Config struct {
 	Policy webhook.Policy
 	// Hint says that deliveries are due. It must not block, and may lose what it is told.
 	Hint func(due ...wire.Due)
+	// Sender makes first attempts in this very process; nil leaves all to hints.
+	Sender Sender
 	// Now is the store's time, as well as this process knows it.
 	Now func() time.Time
 	// GroupItems and GroupBytes bound what one commit takes; defaults 500 events and 8 MiB.
@@ -68,9 +70,9 @@ func New(cfg Config) *Accepter {
 		Size:    func(e store.NewEvent) int { return len(e.Event.Data) + 512 + 64*len(e.Deliveries) },
 		OnFlush: cfg.Metrics.group,
 	}
-	a.group = batch.New(group, cfg.Store.Accept)
+	a.group = batch.New(group, a.store)
 	group.MaxInFlight = 1
-	a.huge = batch.New(group, cfg.Store.Accept)
+	a.huge = batch.New(group, a.store)
 	return a
 }
 
@@ -184,7 +186,6 @@ func (a *Accepter) write(ctx context.Context, events []webhook.Event, pending []
 			receipts[at] = Receipt{ID: result.EventID, Duplicate: true}
 		case store.AcceptStored:
 			receipts[at] = Receipt{ID: result.EventID, Deliveries: len(group[i].Deliveries)}
-			a.hint(&group[i], result.AcceptedAt)
 		}
 		a.cfg.Metrics.accepted(result.Status, len(group[i].Deliveries))
 	}
@@ -208,15 +209,6 @@ func (a *Accepter) plan(e webhook.Event, subs *subscriptions) store.NewEvent {
 		}
 	}
 	return n
-}
-
-// hint says that a stored event's deliveries are due.
-func (a *Accepter) hint(n *store.NewEvent, acceptedAt time.Time) {
-	due := make([]wire.Due, len(n.Deliveries))
-	for i, d := range n.Deliveries {
-		due[i] = wire.Due{Delivery: d.ID, Endpoint: d.Endpoint, Due: acceptedAt.Add(d.DueIn)}
-	}
-	a.cfg.Hint(due...)
 }
 
 // bad reports a subscription or schema that cannot be compiled any more: it was valid when it was made, so this is a

@@ -50,7 +50,10 @@ type bundle struct {
 
 var ids webhook.IDSource
 
-func setup(t *testing.T) *bundle {
+func setup(t *testing.T) *bundle { return setupWith(t, nil) }
+
+// setupWith is setup with somebody who makes first attempts.
+func setupWith(t *testing.T, sender accept.Sender) *bundle {
 	t.Helper()
 	b := &bundle{log: &bytes.Buffer{}}
 	b.store = memory.New(memory.Options{Hook: func(op string, phase memory.Phase) error {
@@ -63,7 +66,7 @@ func setup(t *testing.T) *bundle {
 		return hook(op, phase)
 	}})
 	b.accepter = accept.New(accept.Config{
-		Store: b.store, Policy: webhook.DefaultPolicy(), Now: time.Now, Hint: b.hint, RejectedPerDay: 3,
+		Store: b.store, Policy: webhook.DefaultPolicy(), Now: time.Now, Hint: b.hint, Sender: sender, RejectedPerDay: 3,
 		Log: slog.New(slog.NewJSONHandler(b.log, nil)), Metrics: accept.NewMetrics(prometheus.NewRegistry()),
 	})
 	t.Cleanup(func() { require.NoError(t, b.accepter.Close(context.Background())) })

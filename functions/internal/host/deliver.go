@@ -35,6 +35,9 @@ func Deliver(h *Host) error {
 		HoldBudget: c.HoldBudget, ClaimItems: c.ClaimItems, ClaimBytes: int(c.ClaimBytes), Log: h.log,
 		Metrics: attempt.NewMetrics(h.tel.Registry()), Tracer: h.tel.Tracer(),
 	})
+	if h.cfg.Bus() == config.BackendMemory {
+		h.sender = d
+	}
 	h.parts = append(h.parts,
 		server.Part{Name: "dispatcher", Stop: func(context.Context) error { sender.Close(); return nil }},
 		server.Part{Name: "deliver", Stop: d.Close},

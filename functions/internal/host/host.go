@@ -36,6 +36,9 @@ type Host struct {
 	// parking and accepts are made once for the functions that share them; parking is nil where there is none.
 	parking *parking.Parking
 	accepts *accept.Accepter
+	// sender makes first attempts for what accepts, where deliver is in the same process and no bus spreads the work over
+	// several; else nil.
+	sender accept.Sender
 	// strangers are those of all functions that authenticate.
 	strangers *server.Strangers
 	// undecodable, set before anything starts, takes what came from RabbitMQ and is no event; nil where nobody does.
@@ -90,7 +93,8 @@ type subscription struct {
 }
 
 // New makes a host of functions from valid settings. local is the process's own clock: time.Now, or in tests one that
-// is wrong. It connects to nothing yet. Errors: settings that cannot be used.
+// is wrong. Deliver comes before what accepts, which it then makes first attempts for. It connects to nothing yet.
+// Errors: settings that cannot be used.
 func New(cfg *config.Config, log *slog.Logger, local func() time.Time, functions ...Function) (*Host, error) {
 	keepHeadroom()
 	h := &Host{cfg: cfg, log: log, policy: cfg.WebhookPolicy(), routes: make(routes)}

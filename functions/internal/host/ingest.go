@@ -51,7 +51,8 @@ func (h *Host) accepter() (*accept.Accepter, error) {
 	}
 	hinter := h.hinter(wire.TypeDue)
 	h.accepts = accept.New(accept.Config{
-		Store: h.store, Policy: h.policy, Hint: hinter.Say, Now: h.clock.Now, GroupItems: h.cfg.Ingest.GroupItems,
+		Store: h.store, Policy: h.policy, Hint: hinter.Say, Sender: h.sender, Now: h.clock.Now,
+		GroupItems: h.cfg.Ingest.GroupItems,
 		GroupBytes: int(h.cfg.Ingest.GroupBytes), Writers: h.cfg.Ingest.GroupWriters,
 		RejectedPerDay: h.cfg.Ingest.RejectedPerDay, Log: h.log, Metrics: accept.NewMetrics(h.tel.Registry()),
 	})

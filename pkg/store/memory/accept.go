@@ -15,7 +15,11 @@ func (s *Store) Accept(ctx context.Context, events []store.NewEvent) ([]store.Ac
 	return run(ctx, s, "accept", func(now time.Time) ([]store.Accepted, error) {
 		results := make([]store.Accepted, 0, len(events))
 		for i := range events {
-			results = append(results, s.accept(&events[i], now))
+			accepted := s.accept(&events[i], now)
+			if accepted.Status == store.AcceptStored {
+				accepted.Begun = s.begin(&events[i], now)
+			}
+			results = append(results, accepted)
 		}
 		return results, nil
 	})
@@ -101,6 +105,17 @@ func (s *Store) plan(event *webhook.Event, n *store.NewDelivery, now time.Time) 
 		WakeAt:    now.Add(s.policy.WakeAfter(n.DueIn, n.Lease)),
 		ExpiresAt: e.RunningClock(now).Add(n.Lifetime),
 	}, e)
+}
+
+// begin claims the deliveries of an event just stored that are to begin with it.
+func (s *Store) begin(n *store.NewEvent, now time.Time) []store.Work {
+	c := s.newClaim(now, store.ClaimRequest{})
+	for i := range n.Deliveries {
+		if d := &n.Deliveries[i]; d.Begin {
+			c.item(store.ClaimItem{Delivery: d.ID, Endpoint: d.Endpoint})
+		}
+	}
+	return c.Work
 }
 
 // Subscriptions implements store.Accepter.

@@ -12,10 +12,7 @@ import (
 // Claim implements store.Claimer.
 func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) (store.Claims, error) {
 	return run(ctx, s, "claim", func(now time.Time) (store.Claims, error) {
-		c := claim{
-			s: s, now: now, budget: r.MaxBytes, bounded: r.MaxBytes > 0,
-			events: map[webhook.ID]loaded{}, targets: map[webhook.ID]*store.Target{}, closed: map[webhook.ID]bool{},
-		}
+		c := s.newClaim(now, r)
 		for _, item := range r.Items {
 			c.item(item)
 		}
@@ -24,6 +21,13 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) (store.Claims, 
 		}
 		return c.Claims, nil
 	})
+}
+
+func (s *Store) newClaim(now time.Time, r store.ClaimRequest) *claim {
+	return &claim{
+		s: s, now: now, budget: r.MaxBytes, bounded: r.MaxBytes > 0,
+		events: map[webhook.ID]loaded{}, targets: map[webhook.ID]*store.Target{}, closed: map[webhook.ID]bool{},
+	}
 }
 
 // claim is one request under way.

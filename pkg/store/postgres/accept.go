@@ -69,7 +69,7 @@ func followers(events []store.NewEvent, pending []int, leaders map[webhook.Key]i
 		}
 		switch first := results[leader]; first.Status {
 		case store.AcceptStored, store.AcceptDuplicate:
-			first.Status = store.AcceptDuplicate
+			first.Status, first.Begun = store.AcceptDuplicate, nil
 			results[i] = first
 		default:
 			again = append(again, i)
@@ -85,9 +85,9 @@ type acceptance struct {
 	results []store.Accepted
 }
 
-// querier is what a statement needs: the pool, or a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+// batcher is what a round trip needs: the pool, or a transaction.
+type batcher interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
 func (s *Store) acceptGroup(ctx context.Context, a acceptance) error {
@@ -143,49 +143,78 @@ func (s *Store) acceptHalves(ctx context.Context, tx pgx.Tx, a acceptance) error
 	return s.acceptHalves(ctx, tx, acceptance{a.events, a.group[half:], a.results})
 }
 
-// acceptOnce runs the statement for a group.
-func (s *Store) acceptOnce(ctx context.Context, q querier, a acceptance) error {
-	rows, err := q.Query(ctx, acceptSQL, s.acceptArguments(a)...)
-	if err != nil {
+// acceptOnce runs the statement for a group, and reads the endpoints of the attempts that are to begin: one round trip.
+func (s *Store) acceptOnce(ctx context.Context, q batcher, a acceptance) error {
+	taken := takenKeys{a: a, by: make(map[webhook.Key]holder, len(a.group))}
+	begin := s.beginning(a)
+	b := new(pgx.Batch)
+	b.Queue(acceptSQL, s.acceptArguments(a)...).Query(func(rows pgx.Rows) error { return taken.scan(rows, begin) })
+	if begin != nil {
+		b.Queue(claimTargetsSQL, uuids(begin.endpoints), s.targets.versions(begin.endpoints)).Query(begin.scanTargets)
+	}
+	if err := q.SendBatch(ctx, b).Close(); err != nil {
 		return err
 	}
-	defer rows.Close()
-	type holder struct {
-		event      webhook.ID
-		acceptedAt time.Time
-		new        bool
-	}
-	taken := make(map[webhook.Key]holder, len(a.group))
+	taken.settle(begin)
+	return nil
+}
+
+// takenKeys are the keys of a group, and who holds each.
+type takenKeys struct {
+	a  acceptance
+	by map[webhook.Key]holder
+}
+
+// holder is the event that holds a key. It is new when it holds it since just now.
+type holder struct {
+	event      webhook.ID
+	acceptedAt time.Time
+	new        bool
+}
+
+// scan reads the rows of accept.sql: the keys, and the deliveries that have begun, which are told to begin.
+func (k *takenKeys) scan(rows pgx.Rows, begin *beginning) error {
 	for rows.Next() {
-		var key webhook.ID
-		var h holder
-		if err := rows.Scan(&key, &h.event, &h.acceptedAt, &h.new); err != nil {
+		var id, event webhook.ID
+		var at, dueAt, leaseUntil, wakeAt, expiresAt time.Time
+		var isNew *bool
+		if err := rows.Scan(&id, &event, &at, &isNew, &dueAt, &leaseUntil, &wakeAt, &expiresAt); err != nil {
 			return err
 		}
-		taken[webhook.Key(key)] = h
+		if isNew != nil {
+			k.by[webhook.Key(id)] = holder{event, at, *isNew}
+			continue
+		}
+		begin.began(webhook.Delivery{
+			ID: id, State: webhook.StateAttempting, Attempt: 1, StartedAt: at, DueAt: dueAt, LeaseUntil: leaseUntil,
+			WakeAt: wakeAt, ExpiresAt: expiresAt,
+		})
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	for _, i := range a.group {
-		h, found := taken[a.events[i].Key]
+	return rows.Err()
+}
+
+// settle says what became of each event.
+func (k *takenKeys) settle(begin *beginning) {
+	for _, i := range k.a.group {
+		n := &k.a.events[i]
+		h, found := k.by[n.Key]
 		result := store.Accepted{Status: store.AcceptDuplicate, EventID: h.event, AcceptedAt: h.acceptedAt}
 		switch {
 		case !found:
 			result.Status = store.AcceptStale
-		case h.new && h.event == a.events[i].Event.ID:
+		case h.new && h.event == n.Event.ID:
 			result.Status = store.AcceptStored
+			result.Begun = begin.of(n, h.acceptedAt)
 		}
-		a.results[i] = result
+		k.a.results[i] = result
 	}
-	return nil
 }
 
 // acceptArguments lays a group out in the arrays of accept.sql.
 func (s *Store) acceptArguments(a acceptance) []any {
 	var key, id, tenant, version, source, ceID, kind, subject, ceTime, dataType, dataSchema, extensions array
 	var traceParent, traceState, data, schemaError array
-	var dID, dEvent, dEndpoint, dTenant, dDueIn, dLifetime, dWakeIn array
+	var dID, dEvent, dEndpoint, dTenant, dDueIn, dLifetime, dWakeIn, dBegin array
 	payloads := 0
 	for _, i := range a.group {
 		payloads += 4 + len(a.events[i].Event.Data)
@@ -219,13 +248,14 @@ func (s *Store) acceptArguments(a acceptance) []any {
 			dDueIn.interval(d.DueIn)
 			dLifetime.interval(d.Lifetime)
 			dWakeIn.interval(s.policy.WakeAfter(d.DueIn, d.Lease))
+			dBegin.truth(d.Begin)
 		}
 	}
 	return []any{
 		&key, &id, &tenant, &version, s.options.DedupeWindow, &source, &ceID, &kind, &subject, &ceTime, &dataType,
 		&dataSchema, &extensions, &traceParent, &traceState, &data,
 		&dID, &dEvent, &dEndpoint, &dTenant, &dDueIn, &dLifetime, &dWakeIn,
-		&schemaError,
+		&schemaError, &dBegin, s.policy.Timeout, s.policy.LeaseMargin, s.policy.WakeGrace,
 	}
 }
 

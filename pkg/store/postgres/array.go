@@ -91,6 +91,15 @@ func (a *array) int32(v int) {
 	a.body = binary.BigEndian.AppendUint32(a.body, uint32(v))
 }
 
+// truth appends 1 for true and 0 for false.
+func (a *array) truth(v bool) {
+	if v {
+		a.int32(1)
+	} else {
+		a.int32(0)
+	}
+}
+
 // postgresEpoch is where Postgres counts its microseconds from.
 var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 

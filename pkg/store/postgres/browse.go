@@ -225,6 +225,11 @@ func (s *Store) Delivery(ctx context.Context, tenant string, id webhook.ID) (sto
 	return view, nil
 }
 
+// querier is what a statement needs: the pool, or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
 // readAttempts reads the attempts of a delivery in order.
 func readAttempts(ctx context.Context, q querier, d *webhook.Delivery) ([]webhook.Attempt, error) {
 	rows, err := q.Query(ctx, attemptsSQL, d.ID)

@@ -210,13 +210,17 @@ func (c *claim) work(d webhook.Delivery) store.Work {
 	if p := c.events[d.Event]; p != nil {
 		w.Event, w.DataLeftOut = &p.event, p.leftOut
 	}
-	t := c.targets[d.Endpoint]
-	if t == nil {
-		w.Target, w.Err = new(store.Target), errNoTarget
-		return w
-	}
-	w.Target, w.Err = &t.Target, t.err
+	w.Target, w.Err = c.targetOf(d.Endpoint)
 	return w
+}
+
+// targetOf returns an endpoint that was read, and why it cannot be sent to.
+func (c *claim) targetOf(endpoint webhook.ID) (*store.Target, error) {
+	t := c.targets[endpoint]
+	if t == nil {
+		return new(store.Target), errNoTarget
+	}
+	return &t.Target, t.err
 }
 
 // Event implements [store.Claimer].

@@ -43,6 +43,7 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"Accept", acceptTests},
 		{"AcceptConcurrently", acceptConcurrentTests},
+		{"AcceptAndBegin", beginTests},
 		{"Authenticate", keyTests},
 		{"Reject", rejectTests},
 		{"Directory", directoryTests},
