@@ -20,11 +20,12 @@ func TestSurvivesTenKills(t *testing.T) {
 	h := stormy(t, allServices, "HOMING_LISTEN="+ownAddress(t))
 	all := h.Spawn("homing", "serve")
 	h.WaitForQueues()
-	tr := h.Produce(all, 1200, 800)
-	h.Halfway(tr, 400)
-	for range 10 {
+	tr := h.Produce(all, 1600, 1200)
+	h.rise(1000)
+	for round := range 10 {
 		h.Moment(random, 200)
-		tr.During(func() {
+		h.gust(tr, random, fmt.Sprint("round-", round))
+		h.strike(tr, func() {
 			all.Kill()
 			all = h.Spawn("homing", "serve")
 		})
@@ -54,18 +55,19 @@ func TestSurvivesSIGKILLOfEachFunction(t *testing.T) {
 				spawn(name)
 			}
 			h.WaitForQueues()
-			tr := h.Produce(processes["ingest"], 600, 400)
-			h.Halfway(tr, 400)
+			tr := h.Produce(processes["ingest"], 1200, 1000)
+			h.rise(500)
 			for round := range 3 {
 				if function == "ingest" && round > 0 {
 					h.momentOfStoring(random, 60)
 				} else {
 					h.Moment(random, 300)
 				}
-				tr.During(func() {
+				h.gust(tr, random, fmt.Sprint("round-", round))
+				h.strike(tr, func() {
 					processes[function].Kill()
 					if function == "ingest" { // so that it has as much at once as it takes, when it is killed again
-						h.backlog(tr, fmt.Sprint("round-", round))
+						h.backlog(tr, fmt.Sprint("backlog-", round))
 					}
 					spawn(function)
 				})

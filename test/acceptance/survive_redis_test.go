@@ -12,14 +12,18 @@ import (
 	"github.com/homing-hooks/homing/pkg/testenv"
 )
 
-// TestSurvivesRedis takes Redis away while half of the deliveries wait for a retry, whose timers are in it.
+// TestSurvivesRedis takes Redis away while deliveries to an endpoint that refuses every other one wait for a retry, whose
+// timers are in it. They wait for a while, so that hundreds of timers are lost at once.
 func TestSurvivesRedis(t *testing.T) {
 	t.Parallel()
+	const events = 2400
 	retrying := func(t *testing.T, url string) *installation {
 		t.Helper()
-		h := install(t, postgresAlone, stormSettings([]string{"REDIS_URL=" + url})...)
-		h.Subscribe("steady", nil)
-		h.Subscribe("flaky", refusingOnce(2))
+		h := install(t, postgresAlone, stormSettings([]string{
+			"REDIS_URL=" + url, "HOMING_SCHEDULE=0s,4s,1s,1s,1s,1s,1s",
+		})...)
+		h.Subscribe("steady", taking(latency, refusingOnce(0)))
+		h.Subscribe("flaky", taking(latency, refusingOnce(2)))
 		return h
 	}
 	t.Run("Flushed", func(t *testing.T) {
@@ -31,12 +35,13 @@ func TestSurvivesRedis(t *testing.T) {
 		require.NoError(t, err)
 		redis := goredis.NewClient(options)
 		defer redis.Close()
-		tr := h.Produce(all, 1200, 0)
+		tr := h.Produce(all, events, 0)
+		h.rise(0)
 		for flush := range 5 {
 			wait(t, stormPatience, "timers are set", func() bool {
 				return all.Metric("homing_retry_timers_set_total") >= 60*(flush+1)
 			})
-			tr.During(func() { require.NoError(t, redis.FlushAll(t.Context()).Err()) })
+			h.strike(tr, func() { require.NoError(t, redis.FlushAll(t.Context()).Err()) })
 		}
 		h.Survive(tr, 0)
 		require.Less(t, all.Metric("homing_retry_timers_fired_total"), all.Metric("homing_retry_timers_set_total"),
@@ -47,9 +52,10 @@ func TestSurvivesRedis(t *testing.T) {
 		own := testenv.OwnRedis(t)
 		h := retrying(t, own.URL)
 		all := h.Start()
-		tr := h.Produce(all, 1200, 0)
+		tr := h.Produce(all, events, 0)
+		h.rise(0)
 		wait(t, stormPatience, "timers are set", func() bool { return all.Metric("homing_retry_timers_set_total") >= 100 })
-		tr.During(func() {
+		h.strike(tr, func() {
 			own.Stop()
 			elapse(t, 10*time.Second)
 			own.Start()
@@ -66,7 +72,7 @@ func TestSurvivesRedis(t *testing.T) {
 		t.Parallel()
 		h := retrying(t, "redis://"+nobody+"/0")
 		all := h.Start()
-		h.Survive(h.Produce(all, 1200, 0), 0)
+		h.Survive(h.Produce(all, events, 0), 0)
 		require.Zero(t, all.Metric("homing_retry_timers_fired_total"))
 	})
 }
