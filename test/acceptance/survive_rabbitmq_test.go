@@ -27,13 +27,16 @@ func TestSurvivesQueuesPurged(t *testing.T) {
 		lost, hints := 0, 0
 		for round := range 10 {
 			h.Moment(random, 200)
-			away := round%2 == 0
+			away := round%2 == 1
 			if away { // so that hints wait, which otherwise are taken at once
 				others.Stop()
 			}
 			h.gust(tr, random, fmt.Sprint("round-", round))
-			if away {
-				wait(t, patience, "hints wait", func() bool { return h.Waiting(config.FunctionDeliver) > 0 })
+			if away { // and all is said: no later hint makes up for those that are purged
+				tr.Work.Wait()
+				wait(t, stormPatience, "all is stored, and hints wait", func() bool {
+					return h.Stored() == len(tr.Accepted)-lost && h.Waiting(config.FunctionDeliver) > 0
+				})
 			}
 			h.strike(tr, func() {
 				e, n := h.PurgeAll()
