@@ -66,3 +66,13 @@ func (h *installation) gust(tr *traffic, random *rand.Rand, name string) {
 	h.More(tr, name, 80, 40)
 	h.Moment(random, 1)
 }
+
+// surviveUninterrupted is Survive where deliver lived through it all: then nothing has ended an attempt but its
+// outcome, or its process that did not send it.
+func (h *installation) surviveUninterrupted(tr *traffic, wiped int) {
+	h.T.Helper()
+	h.Survive(tr, wiped)
+	require.Zero(h.T, h.Count(`SELECT count(*) FROM deliveries d WHERE d.interruptions >
+		(SELECT count(*) FROM attempts a WHERE a.delivery_id = d.id AND a.outcome = 'unsent')`),
+		"leases were ended of attempts whose process lived")
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -72,9 +73,35 @@ func TestSurvivesSIGKILLOfEachFunction(t *testing.T) {
 					spawn(function)
 				})
 			}
-			h.Survive(tr, 0)
+			if function == "deliver" {
+				h.Survive(tr, 0)
+				return
+			}
+			h.surviveUninterrupted(tr, 0)
 		})
 	}
+}
+
+// TestSurvivesAFrozenDeliver stalls one of two delivers for longer than its leases, while the other goes on. What it
+// had in flight is delivered by the other, and what it comes to know when it wakes is too late to undo that.
+func TestSurvivesAFrozenDeliver(t *testing.T) {
+	t.Parallel()
+	h := stormy(t, allServices)
+	frozen := h.Spawn("homing", "serve", "--only", "deliver")
+	h.Spawn("homing", "serve", "--only", "deliver")
+	others := h.Spawn("homing", "serve", "--only", "ingest,retry")
+	h.WaitForQueues()
+	tr := h.Produce(others, 1600, 800)
+	h.rise(500)
+	h.strike(tr, func() {
+		thaw := frozen.Freeze()
+		wait(t, stormPatience, "what was in flight is delivered by the other", func() bool {
+			return h.Count("SELECT count(*) FROM deliveries WHERE interruptions > 0 AND state = 'succeeded'") >= 10
+		})
+		elapse(t, 2*time.Second) // so that an attempt that began for a late outcome did so long after the success
+		thaw()
+	})
+	h.Survive(tr, 0)
 }
 
 // backlog has the broker take more events than ingest handles at once, while ingest is down.

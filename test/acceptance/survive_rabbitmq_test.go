@@ -48,7 +48,7 @@ func TestSurvivesQueuesPurged(t *testing.T) {
 		}
 		t.Logf("purged %d hints, and %d events that were not stored yet", hints, lost)
 		require.Positive(t, hints)
-		h.Survive(tr, lost)
+		h.surviveUninterrupted(tr, lost)
 	})
 	t.Run("WhenTheyHoldEverything", func(t *testing.T) {
 		t.Parallel()
@@ -68,7 +68,7 @@ func TestSurvivesQueuesPurged(t *testing.T) {
 			require.Positive(t, hints)
 		})
 		h.Start()
-		h.Survive(tr, brokered)
+		h.surviveUninterrupted(tr, brokered)
 	})
 }
 
@@ -84,7 +84,7 @@ func TestSurvivesRabbitMQRestarted(t *testing.T) {
 		own.Stop()
 		own.Start()
 	})
-	h.Survive(tr, 0)
+	h.surviveUninterrupted(tr, 0)
 }
 
 // TestSurvivesRabbitMQNeverThereAtStart starts without RabbitMQ: direct events are accepted and wait. When it comes,
@@ -102,5 +102,5 @@ func TestSurvivesRabbitMQNeverThereAtStart(t *testing.T) {
 	require.Equal(t, 2*direct, h.UnderWay(), "all are accepted, and none can be delivered yet")
 	own.Start()
 	h.More(tr, "then", 160, 800)
-	h.Survive(tr, 0)
+	h.surviveUninterrupted(tr, 0)
 }

@@ -58,7 +58,7 @@ func TestSurvivesOperatorsRacingWithDeliveries(t *testing.T) {
 
 	// Those two end otherwise too; everybody else is accounted for as ever.
 	h.Endpoints = slices.DeleteFunc(h.Endpoints, func(e *endpoint) bool { return e == deleted || e == gone })
-	h.Survive(tr, 0)
+	h.surviveUninterrupted(tr, 0)
 	for _, w := range closed {
 		h.requireNoneBegun(paused, w)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/homing-hooks/homing/pkg/testenv"
 )
 
-// TestSurvivesRedis takes Redis away while deliveries to an endpoint that refuses every other one wait for a retry, whose
-// timers are in it. They wait long, so that hundreds of timers are lost at once.
+// TestSurvivesRedis takes Redis away while deliveries to an endpoint that refuses every other one wait for a retry,
+// whose timers are in it. They wait long, so that hundreds of timers are lost at once.
 func TestSurvivesRedis(t *testing.T) {
 	t.Parallel()
 	const events = 2400
@@ -52,7 +52,7 @@ func TestSurvivesRedis(t *testing.T) {
 		t.Logf("the last flush leaves %d retries without timers", left)
 		require.Positive(t, left)
 		tr.During(func() { require.NoError(t, redis.FlushAll(t.Context()).Err()) })
-		h.Survive(tr, 0)
+		h.surviveUninterrupted(tr, 0)
 		require.Less(t, all.Metric("homing_retry_timers_fired_total"), set(),
 			"no timer was lost: the flushes hit nothing")
 	})
@@ -74,14 +74,14 @@ func TestSurvivesRedis(t *testing.T) {
 		require.Positive(t, all.Metric("homing_retry_timers_lost_total"))
 		fired := all.Metric("homing_retry_timers_fired_total")
 		h.More(tr, "at last", 80, 0)
-		h.Survive(tr, 0)
+		h.surviveUninterrupted(tr, 0)
 		require.Greater(t, all.Metric("homing_retry_timers_fired_total"), fired, "timers are used again")
 	})
 	t.Run("NeverThere", func(t *testing.T) {
 		t.Parallel()
 		h := retrying(t, "redis://"+nobody+"/0")
 		all := h.Start()
-		h.Survive(h.Produce(all, events, 0), 0)
+		h.surviveUninterrupted(h.Produce(all, events, 0), 0)
 		require.Zero(t, all.Metric("homing_retry_timers_fired_total"))
 	})
 }

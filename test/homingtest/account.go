@@ -187,13 +187,15 @@ func (h *Installation) Deliveries() map[DeliveryKey]DeliveryRow {
 	return all
 }
 
+// sameClock is how far apart the same moment may be by two clocks. When an attempt began is said in Postgres' time as
+// its process knows it, which is right to within the round trip of asking (pkg/clock): on a starved machine a POST was
+// seen 0.36 s before it was said to begin.
+const sameClock = time.Second
+
 // PostsByDelivery sorts the POSTs that are no replays, and checks that each is the only one of its attempt, and is on
 // record: as an attempt that was claimed before it arrived, and that is not said to be unsent.
 func (h *Installation) PostsByDelivery(rows map[DeliveryKey]DeliveryRow) map[DeliveryKey][]*Post {
 	h.T.Helper()
-	// When an attempt began is said in Postgres' time as its process knows it, which is right to within the round trip of
-	// asking (pkg/clock): on a starved machine a POST was seen 0.36 s before it was said to begin.
-	const sameClock = time.Second
 	keys := make(map[string]DeliveryKey, len(rows))
 	for key := range rows {
 		keys[key.MessageID()] = key
@@ -262,12 +264,21 @@ const overtaken = `
 	JOIN attempts later ON later.delivery_id = won.delivery_id AND later.attempt_no > won.attempt_no
 	WHERE won.outcome = 'success' AND later.outcome <> 'unsent' AND later.started_at < won.started_at + $1::interval`
 
+// resumed finds attempts that were claimed although a success of an earlier one had been recorded. Their start is said
+// in Postgres' time as their process knows it: see sameClock.
+const resumed = `
+	SELECT count(*)
+	FROM attempts won
+	JOIN attempts later ON later.delivery_id = won.delivery_id AND later.attempt_no > won.attempt_no
+	WHERE won.outcome = 'success' AND later.outcome <> 'unsent' AND later.started_at > won.recorded_at + $1::interval`
+
 // CheckInvariants looks into the database for what must never be there.
 func (h *Installation) CheckInvariants() {
 	h.T.Helper()
 	for what, query := range invariants {
 		require.Zero(h.T, h.Count(query), what)
 	}
+	require.Zero(h.T, h.Count(resumed, sameClock), "an attempt of a delivery that had succeeded")
 	// The lease counts from the claim, a little before the start on record; its margin covers that.
 	require.Zero(h.T, h.Count(overtaken, h.Config().WebhookPolicy().Timeout), "an attempt after a success was recorded")
 }

@@ -38,7 +38,8 @@ func Seeded(t testing.TB) *rand.Rand {
 }
 
 // Stormy makes an installation that a storm may go over: attempts short enough to be found interrupted soon, a schedule
-// long enough for many interruptions, few enough slots that a backlog stands, the more so the longer its endpoints take.
+// long enough for many interruptions, few enough slots that a backlog stands: a longer one, the longer its endpoints
+// take.
 func Stormy(t testing.TB, s Services, latency time.Duration, settings ...string) *Installation {
 	t.Helper()
 	h := Install(t, s, StormSettings(settings)...)
