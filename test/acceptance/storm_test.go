@@ -67,8 +67,8 @@ func (h *installation) gust(tr *traffic, random *rand.Rand, name string) {
 	h.Moment(random, 1)
 }
 
-// surviveUninterrupted is Survive where deliver lived through it all: then nothing has ended an attempt but its
-// outcome, or its process that did not send it.
+// surviveUninterrupted is Survive where deliver and Postgres lived through it all: then nothing has ended an attempt
+// but its outcome, or its process that did not send it. (A database that dies may take the answer to a claim with it.)
 func (h *installation) surviveUninterrupted(tr *traffic, wiped int) {
 	h.T.Helper()
 	h.Survive(tr, wiped)

@@ -82,19 +82,22 @@ func TestSurvivesSIGKILLOfEachFunction(t *testing.T) {
 	}
 }
 
-// TestSurvivesAFrozenDeliver stalls one of two delivers for longer than its leases, while the other goes on. What it
-// had in flight is delivered by the other, and what it comes to know when it wakes is too late to undo that.
+// TestSurvivesAFrozenDeliver stalls deliver for longer than its leases, while another one is started and goes on. What
+// it had in flight is delivered by the other, and what it comes to know when it wakes is too late to undo that.
 func TestSurvivesAFrozenDeliver(t *testing.T) {
 	t.Parallel()
 	h := stormy(t, allServices)
-	frozen := h.Spawn("homing", "serve", "--only", "deliver")
-	h.Spawn("homing", "serve", "--only", "deliver")
+	deliver := h.Spawn("homing", "serve", "--only", "deliver")
 	others := h.Spawn("homing", "serve", "--only", "ingest,retry")
 	h.WaitForQueues()
 	tr := h.Produce(others, 1600, 800)
 	h.rise(500)
+	wait(t, patience, "much is in flight", func() bool {
+		return h.Count("SELECT count(*) FROM deliveries WHERE state = 'attempting'") >= 20
+	})
 	h.strike(tr, func() {
-		thaw := frozen.Freeze()
+		thaw := deliver.Freeze()
+		h.Spawn("homing", "serve", "--only", "deliver")
 		wait(t, stormPatience, "what was in flight is delivered by the other", func() bool {
 			return h.Count("SELECT count(*) FROM deliveries WHERE interruptions > 0 AND state = 'succeeded'") >= 10
 		})

@@ -41,7 +41,7 @@ func TestSurvivesPostgresRestarted(t *testing.T) {
 		own.Start()
 	})
 	h.SQL.Reset()
-	h.surviveUninterrupted(tr, 0)
+	h.Survive(tr, 0)
 	require.Zero(t, h.Count("SELECT count(*) FROM rejected_events"))
 }
 
@@ -60,7 +60,7 @@ func TestSurvivesPostgresAway(t *testing.T) {
 		own.Start()
 	})
 	h.SQL.Reset()
-	h.surviveUninterrupted(tr, 0)
+	h.Survive(tr, 0)
 	require.Positive(t, tr.Refusals(), "direct producers are told to come again")
 	// Parking that was not confirmed in time is not counted, and the event may be there all the same.
 	parked := all.Metric("homing_ingest_parked_total")

@@ -236,8 +236,17 @@ func (h *Installation) Survive(tr *Traffic, wiped int) Ledger {
 	h.T.Helper()
 	tr.Work.Wait()
 	began := time.Now()
+	kept := len(tr.Accepted) - wiped
+	stored, left := 0, 0
+	settled := func() bool { return stored >= kept && left == 0 }
+	defer func() {
+		if !settled() { // and the wait was in vain
+			h.T.Logf("%d of %d events are stored, and %d deliveries under way", stored, kept, left)
+		}
+	}()
 	Wait(h.T, StormPatience, "what was accepted is stored and delivered", func() bool {
-		return h.Stored() >= len(tr.Accepted)-wiped && h.UnderWay() == 0
+		stored, left = h.Stored(), h.UnderWay()
+		return settled()
 	})
 	h.T.Logf("all was delivered %s after the last was sent", time.Since(began).Round(time.Millisecond))
 	l := h.Check(tr)
