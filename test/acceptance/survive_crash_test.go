@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,11 +21,12 @@ func TestSurvivesTenKills(t *testing.T) {
 	h := stormy(t, allServices, "HOMING_LISTEN="+ownAddress(t))
 	all := h.Spawn("homing", "serve")
 	h.WaitForQueues()
-	tr := h.Produce(all, 1200, 800)
-	h.Halfway(tr, 400)
-	for range 10 {
+	tr := h.Produce(all, 1600, 1200)
+	h.rise(1000)
+	for round := range 10 {
 		h.Moment(random, 200)
-		tr.During(func() {
+		h.gust(tr, random, fmt.Sprint("round-", round))
+		h.strike(tr, func() {
 			all.Kill()
 			all = h.Spawn("homing", "serve")
 		})
@@ -54,25 +56,55 @@ func TestSurvivesSIGKILLOfEachFunction(t *testing.T) {
 				spawn(name)
 			}
 			h.WaitForQueues()
-			tr := h.Produce(processes["ingest"], 600, 400)
-			h.Halfway(tr, 400)
+			tr := h.Produce(processes["ingest"], 1200, 1000)
+			h.rise(500)
 			for round := range 3 {
 				if function == "ingest" && round > 0 {
 					h.momentOfStoring(random, 60)
 				} else {
 					h.Moment(random, 300)
 				}
-				tr.During(func() {
+				h.gust(tr, random, fmt.Sprint("round-", round))
+				h.strike(tr, func() {
 					processes[function].Kill()
 					if function == "ingest" { // so that it has as much at once as it takes, when it is killed again
-						h.backlog(tr, fmt.Sprint("round-", round))
+						h.backlog(tr, fmt.Sprint("backlog-", round))
 					}
 					spawn(function)
 				})
 			}
-			h.Survive(tr, 0)
+			if function == "deliver" {
+				h.Survive(tr, 0)
+				return
+			}
+			h.surviveUninterrupted(tr, 0)
 		})
 	}
+}
+
+// TestSurvivesAFrozenDeliver stalls deliver for longer than its leases, while another one is started and goes on. What
+// it had in flight is delivered by the other, and what it comes to know when it wakes is too late to undo that.
+func TestSurvivesAFrozenDeliver(t *testing.T) {
+	t.Parallel()
+	h := stormy(t, allServices)
+	deliver := h.Spawn("homing", "serve", "--only", "deliver")
+	others := h.Spawn("homing", "serve", "--only", "ingest,retry")
+	h.WaitForQueues()
+	tr := h.Produce(others, 1600, 800)
+	h.rise(500)
+	wait(t, patience, "much is in flight", func() bool {
+		return h.Count("SELECT count(*) FROM deliveries WHERE state = 'attempting'") >= 20
+	})
+	h.strike(tr, func() {
+		thaw := deliver.Freeze()
+		h.Spawn("homing", "serve", "--only", "deliver")
+		wait(t, stormPatience, "what was in flight is delivered by the other", func() bool {
+			return h.Count("SELECT count(*) FROM deliveries WHERE interruptions > 0 AND state = 'succeeded'") >= 10
+		})
+		elapse(t, 2*time.Second) // so that an attempt that began for a late outcome did so long after the success
+		thaw()
+	})
+	h.Survive(tr, 0)
 }
 
 // backlog has the broker take more events than ingest handles at once, while ingest is down.

@@ -17,24 +17,26 @@ func withOwnPostgres(t *testing.T, settings ...string) (*installation, *testenv.
 	own := testenv.OwnPostgres(t)
 	require.NoError(t, migrate(t.Context(), own.URL))
 	h := installOn(t, own.URL, allServices, stormSettings(settings)...)
-	h.SubscribeForStorm()
+	h.SubscribeForStorm(latency)
 	return h, own
 }
 
 // TestSurvivesPostgresRestarted restarts the database in the middle, once in order and once by a crash.
 func TestSurvivesPostgresRestarted(t *testing.T) {
 	t.Parallel()
+	random := seeded(t)
 	h, own := withOwnPostgres(t)
 	all := h.Start()
-	tr := h.Produce(all, 1200, 800)
-	h.Halfway(tr, 500)
-	tr.During(func() {
+	tr := h.Produce(all, 1600, 1000)
+	h.rise(500)
+	h.strike(tr, func() {
 		own.Stop()
 		own.Start()
 	})
 	h.SQL.Reset()
-	h.Halfway(tr, 1000)
-	tr.During(func() {
+	h.Moment(random, 200)
+	h.gust(tr, random, "then")
+	h.strike(tr, func() {
 		own.Kill()
 		own.Start()
 	})
@@ -49,9 +51,9 @@ func TestSurvivesPostgresAway(t *testing.T) {
 	t.Parallel()
 	h, own := withOwnPostgres(t)
 	all := h.Start()
-	tr := h.Produce(all, 1200, 800)
-	h.Halfway(tr, 500)
-	tr.During(func() {
+	tr := h.Produce(all, 1600, 1200)
+	h.rise(0)
+	h.strike(tr, func() {
 		own.Stop()
 		h.More(tr, "meanwhile", 240, 400)
 		elapse(t, 20*time.Second)
@@ -77,14 +79,15 @@ func TestSurvivesOnPostgresAlone(t *testing.T) {
 	h := stormy(t, postgresAlone, "REDIS_URL="+redis.URL, "RABBITMQ_URL="+rabbitMQ.URL, "HOMING_LISTEN="+ownAddress(t))
 	all := h.Spawn("homing", "serve")
 	h.WaitForQueues()
-	tr := h.Produce(all, 1200, 0)
-	h.Halfway(tr, 800)
-	h.More(tr, "brokered", 0, 400)
+	const brokered = 800
+	tr := h.Produce(all, 1600, 0)
+	h.rise(0)
+	h.More(tr, "brokered", 0, brokered)
 	var unstored int
-	h.Halfway(tr, 1000)
-	tr.During(func() {
+	h.WaitForBrokered(tr, brokered/4)
+	h.strike(tr, func() {
 		all.Kill()
-		h.WaitForBrokered(tr, 400)
+		h.WaitForBrokered(tr, brokered)
 		unstored = len(tr.Brokered()) - h.Count("SELECT count(*) FROM events WHERE ce_id LIKE 'brokered-%'")
 		redis.Wipe()
 		rabbitMQ.Wipe()

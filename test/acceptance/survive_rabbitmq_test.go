@@ -3,6 +3,7 @@
 package acceptance_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,38 +20,55 @@ func TestSurvivesQueuesPurged(t *testing.T) {
 		t.Parallel()
 		random := seeded(t)
 		h := stormy(t, allServices)
-		tr := h.Produce(h.Start(), 1200, 800)
-		h.Halfway(tr, 500)
+		ingest := h.Start(config.FunctionIngest)
+		others := h.Start(config.FunctionDeliver, config.FunctionRetry)
+		tr := h.Produce(ingest, 1600, 1200)
+		h.rise(1000)
 		lost, hints := 0, 0
-		for range 10 {
+		for round := range 10 {
 			h.Moment(random, 200)
-			tr.During(func() {
+			away := round%2 == 1
+			if away { // so that hints wait, which otherwise are taken at once
+				others.Stop()
+			}
+			h.gust(tr, random, fmt.Sprint("round-", round))
+			if away { // and all is said: no later hint makes up for those that are purged
+				tr.Work.Wait()
+				wait(t, stormPatience, "all is stored, and hints wait", func() bool {
+					return h.Stored() == len(tr.Accepted)-lost && h.Waiting(config.FunctionDeliver) > 0
+				})
+			}
+			h.strike(tr, func() {
 				e, n := h.PurgeAll()
 				lost, hints = lost+e, hints+n
 			})
+			if away {
+				others = h.Start(config.FunctionDeliver, config.FunctionRetry)
+			}
 		}
 		t.Logf("purged %d hints, and %d events that were not stored yet", hints, lost)
-		h.Survive(tr, lost)
+		require.Positive(t, hints)
+		h.surviveUninterrupted(tr, lost)
 	})
 	t.Run("WhenTheyHoldEverything", func(t *testing.T) {
 		t.Parallel()
 		h := stormy(t, allServices)
 		ingest := h.Start(config.FunctionIngest)
 		h.Start(config.FunctionDeliver, config.FunctionRetry).Stop() // its queues stay
-		const direct, brokered = 1200, 80
+		const direct, brokered = 1600, 800
 		tr := h.Produce(ingest, direct, 0)
 		tr.Work.Wait()
 		ingest.Stop()
-		tr.During(func() {
+		h.strike(tr, func() {
 			h.More(tr, "waiting", 0, brokered)
 			tr.Work.Wait()
 			lost, hints := h.PurgeAll()
 			require.Equal(t, brokered, lost)
-			t.Logf("purged %d hints at %d deliveries", hints, h.UnderWay())
+			t.Logf("purged %d hints and %d events", hints, lost)
 			require.Positive(t, hints)
 		})
 		h.Start()
-		h.Survive(tr, brokered)
+		h.surviveUninterrupted(tr, brokered)
 	})
 }
 
@@ -60,13 +78,13 @@ func TestSurvivesRabbitMQRestarted(t *testing.T) {
 	own := testenv.OwnRabbitMQ(t)
 	h := stormy(t, postgresAlone, "RABBITMQ_URL="+own.URL)
 	all := h.Start()
-	tr := h.Produce(all, 1200, 800)
-	h.Halfway(tr, 800)
-	tr.During(func() {
+	tr := h.Produce(all, 1600, 1200)
+	h.rise(0)
+	h.strike(tr, func() {
 		own.Stop()
 		own.Start()
 	})
-	h.Survive(tr, 0)
+	h.surviveUninterrupted(tr, 0)
 }
 
 // TestSurvivesRabbitMQNeverThereAtStart starts without RabbitMQ: direct events are accepted and wait. When it comes,
@@ -78,10 +96,11 @@ func TestSurvivesRabbitMQNeverThereAtStart(t *testing.T) {
 	h := stormy(t, postgresAlone)
 	h.Set("RABBITMQ_URL=" + own.URL)
 	all := h.Spawn("homing", "serve")
-	tr := h.Produce(all, 1200, 0)
+	const direct = 1600
+	tr := h.Produce(all, direct, 0)
 	tr.Work.Wait()
-	require.Equal(t, 2*1200, h.UnderWay(), "all are accepted, and none can be delivered yet")
+	require.Equal(t, 2*direct, h.UnderWay(), "all are accepted, and none can be delivered yet")
 	own.Start()
-	h.More(tr, "then", 80, 400)
-	h.Survive(tr, 0)
+	h.More(tr, "then", 160, 800)
+	h.surviveUninterrupted(tr, 0)
 }

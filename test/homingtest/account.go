@@ -101,15 +101,18 @@ func (h *Installation) storedIDs(p *Producer) map[string]webhook.ID {
 	var ceID string
 	var id [16]byte
 	_, err = pgx.ForEachRow(rows, []any{&ceID, &id}, func() error {
-		require.NotContains(h.T, ids, ceID, "an event is stored twice")
+		if _, twice := ids[ceID]; twice { // NotContains would look at every key
+			return fmt.Errorf("event %s is stored twice", ceID)
+		}
 		ids[ceID] = id
 		return nil
 	})
 	require.NoError(h.T, err)
 	for name, a := range p.Accepted {
 		if a.taken.IsZero() {
-			require.Contains(h.T, ids, name, "an accepted event is not stored")
-			require.Equal(h.T, a.id, ids[name], "the receipt's id of %s", name)
+			id, stored := ids[name]
+			require.True(h.T, stored, "an accepted event is not stored: %s", name)
+			require.Equal(h.T, a.id, id, "the receipt's id of %s", name)
 		}
 	}
 	return ids
@@ -184,11 +187,13 @@ func (h *Installation) Deliveries() map[DeliveryKey]DeliveryRow {
 	return all
 }
 
+// sameClock is how far apart the same moment may be by the clocks of the receiver and of Postgres.
+const sameClock = 10 * time.Millisecond
+
 // PostsByDelivery sorts the POSTs that are no replays, and checks that each is the only one of its attempt, and is on
 // record: as an attempt that was claimed before it arrived, and that is not said to be unsent.
 func (h *Installation) PostsByDelivery(rows map[DeliveryKey]DeliveryRow) map[DeliveryKey][]*Post {
 	h.T.Helper()
-	const sameClock = 10 * time.Millisecond // of the receiver and of Postgres
 	keys := make(map[string]DeliveryKey, len(rows))
 	for key := range rows {
 		keys[key.MessageID()] = key
@@ -257,12 +262,24 @@ const overtaken = `
 	JOIN attempts later ON later.delivery_id = won.delivery_id AND later.attempt_no > won.attempt_no
 	WHERE won.outcome = 'success' AND later.outcome <> 'unsent' AND later.started_at < won.started_at + $1::interval`
 
+// unhurried is how long a process may take from a claim to its POST without being stopped.
+const unhurried = time.Second
+
+// resumed finds attempts that were claimed although a success of an earlier one had been recorded: one that was claimed
+// before may begin after it.
+const resumed = `
+	SELECT count(*)
+	FROM attempts won
+	JOIN attempts later ON later.delivery_id = won.delivery_id AND later.attempt_no > won.attempt_no
+	WHERE won.outcome = 'success' AND later.outcome <> 'unsent' AND later.started_at > won.recorded_at + $1::interval`
+
 // CheckInvariants looks into the database for what must never be there.
 func (h *Installation) CheckInvariants() {
 	h.T.Helper()
 	for what, query := range invariants {
 		require.Zero(h.T, h.Count(query), what)
 	}
+	require.Zero(h.T, h.Count(resumed, unhurried), "an attempt of a delivery that had succeeded")
 	// The lease counts from the claim, a little before the start on record; its margin covers that.
 	require.Zero(h.T, h.Count(overtaken, h.Config().WebhookPolicy().Timeout), "an attempt after a success was recorded")
 }

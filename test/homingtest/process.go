@@ -134,6 +134,16 @@ func (p *Process) Kill() {
 	})
 }
 
+// Freeze stops a program as a stalled machine does: it keeps what it has, and does nothing until thaw is called, at the
+// end of the test at the latest.
+func (p *Process) Freeze() (thaw func()) {
+	p.t.Helper()
+	require.NoError(p.t, p.command.Process.Signal(syscall.SIGSTOP))
+	thaw = sync.OnceFunc(func() { _ = p.command.Process.Signal(syscall.SIGCONT) }) // it may have been killed
+	p.t.Cleanup(thaw)
+	return thaw
+}
+
 // await ends the program with SIGTERM and waits. Errors: an exit code that is not 0, or a program that does not end.
 func (p *Process) await() error {
 	p.Terminate()

@@ -38,11 +38,12 @@ func Seeded(t testing.TB) *rand.Rand {
 }
 
 // Stormy makes an installation that a storm may go over: attempts short enough to be found interrupted soon, a schedule
-// long enough for many interruptions, few enough slots that a backlog stands.
-func Stormy(t testing.TB, s Services, settings ...string) *Installation {
+// long enough for many interruptions, few enough slots that a backlog stands: a longer one, the longer its endpoints
+// take.
+func Stormy(t testing.TB, s Services, latency time.Duration, settings ...string) *Installation {
 	t.Helper()
 	h := Install(t, s, StormSettings(settings)...)
-	h.SubscribeForStorm()
+	h.SubscribeForStorm(latency)
 	return h
 }
 
@@ -54,11 +55,12 @@ func StormSettings(settings []string) []string {
 	}, settings...)
 }
 
-// SubscribeForStorm makes two endpoints: one takes everything, one refuses a fifth of its deliveries once.
-func (h *Installation) SubscribeForStorm() {
+// SubscribeForStorm makes two endpoints that take a while: one takes everything, one refuses a fifth of its deliveries
+// once.
+func (h *Installation) SubscribeForStorm(latency time.Duration) {
 	h.T.Helper()
-	h.Subscribe("steady", Taking(Latency, RefusingOnce(0)))
-	h.Subscribe("flaky", Taking(Latency, RefusingOnce(5)))
+	h.Subscribe("steady", Taking(latency, RefusingOnce(0)))
+	h.Subscribe("flaky", Taking(latency, RefusingOnce(5)))
 }
 
 // Latency is how long the endpoints of a storm take. With a few slots each it makes a backlog without making work.
@@ -234,8 +236,17 @@ func (h *Installation) Survive(tr *Traffic, wiped int) Ledger {
 	h.T.Helper()
 	tr.Work.Wait()
 	began := time.Now()
+	kept := len(tr.Accepted) - wiped
+	stored, left := 0, 0
+	settled := func() bool { return stored >= kept && left == 0 }
+	defer func() {
+		if !settled() { // and the wait was in vain
+			h.T.Logf("%d of %d events are stored, and %d deliveries under way", stored, kept, left)
+		}
+	}()
 	Wait(h.T, StormPatience, "what was accepted is stored and delivered", func() bool {
-		return h.Stored() >= len(tr.Accepted)-wiped && h.UnderWay() == 0
+		stored, left = h.Stored(), h.UnderWay()
+		return settled()
 	})
 	h.T.Logf("all was delivered %s after the last was sent", time.Since(began).Round(time.Millisecond))
 	l := h.Check(tr)

@@ -31,7 +31,7 @@ func TestEverythingAcceptedBeforeThePointIsDelivered(t *testing.T) { // alone: i
 		"REDIS_URL=" + redis.URL, "RABBITMQ_URL=" + rabbitMQ.URL, "HOMING_LISTEN=" + homingtest.OwnAddress(t),
 		"HOMING_SCHEDULE=0s,200ms,400ms" + strings.Repeat(",2s", 90), // nothing is given up meanwhile
 	})...)
-	h.SubscribeForStorm()
+	h.SubscribeForStorm(homingtest.Latency)
 	var mended atomic.Bool
 	h.Subscribe("broken", func(*homingtest.Post) homingtest.Reply { // its deliveries wait for a retry when all is lost
 		if mended.Load() {

@@ -29,7 +29,7 @@ func TestDispatchersAreEnded(t *testing.T) {
 	for name, signal := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGKILL": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
 			p := deploy(t, on{settings: []string{"HOMING_HOLD_BUDGET=4s"}})
-			p.SubscribeForStorm()
+			p.SubscribeForStorm(homingtest.Latency)
 			const brokered = 320
 			tr := p.produce(0, 0)
 			p.routes["ingest-broker"].slow(2 * time.Second)

@@ -254,7 +254,7 @@ func TestSurvivesOnTheDataPlane(t *testing.T) {
 			t.Parallel()
 			s := storms[name]
 			p := deploy(t, s.on(t))
-			p.SubscribeForStorm()
+			p.SubscribeForStorm(homingtest.Latency)
 			tr := p.produce(direct, brokered)
 			p.Halfway(tr, (direct+brokered)/4)
 			tr.During(func() { s.breaks(p, tr) })
