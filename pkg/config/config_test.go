@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 	// DESIGN 6a.
 	require.Equal(t, 60*time.Second, c.Retry.Tick)
 	require.Equal(t, 2*time.Second, c.Deliver.HoldBudget)
-	require.Equal(t, 2000, c.Deliver.Slots)
+	require.Equal(t, 3000, c.Deliver.Slots)
 	require.Equal(t, 25, c.Deliver.EndpointShare)
 	require.Equal(t, []time.Duration{5 * time.Second, 5 * time.Second, 15 * time.Second, 20 * time.Second},
 		[]time.Duration{c.Deliver.ConnectTimeout, c.Deliver.TLSTimeout, c.Deliver.FirstByteTimeout, c.Policy.AttemptTimeout})
@@ -325,7 +325,7 @@ func TestAnEmptyVariableIsNotSet(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load(config.FunctionLocal, []string{"HOME=/h", "HOMING_SLOTS=", "DATABASE_URL= ", "HOMING_TYPO="})
 	require.NoError(t, err)
-	require.Equal(t, 2000, c.Deliver.Slots)
+	require.Equal(t, 3000, c.Deliver.Slots)
 	require.Equal(t, config.ModeEmbedded, c.Mode())
 	require.False(t, c.IsSet("HOMING_SLOTS"))
 	c, err = config.Load(config.FunctionLocal, []string{"HOME=/h", "HOMING_SLOTS=2000"})

@@ -119,7 +119,7 @@ type Ingest struct {
 type Deliver struct {
 	// How many POSTs one process may have in flight. A few thousand need some 100 MiB of memory and as many file
 	// descriptors, beside their payloads: where those are large, so many payloads must fit into memory.
-	Slots int `env:"HOMING_SLOTS" envDefault:"2000"`
+	Slots int `env:"HOMING_SLOTS" envDefault:"3000"`
 	// The largest part of the slots that one endpoint may hold, in percent. Within it the share adapts to how the
 	// endpoint does.
 	EndpointShare int `env:"HOMING_ENDPOINT_SHARE" envDefault:"25"`

@@ -547,6 +547,36 @@ func TestRecording(t *testing.T) {
 		require.Equal(t, 1, b.posts(), "and not sent again")
 	})
 
+	t.Run("ASlotIsFreeWhenItsPOSTIsAnswered", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, func(c *attempt.Config) {
+			c.Slots = attempt.SlotConfig{Total: 1, EndpointShare: 1, TenantShare: 1, HostShare: 1}
+			c.HoldBudget = time.Millisecond
+		})
+		h := b.accept(t, 4, b.endpoint(t))
+		recording := make(chan struct{})
+		goOn := sync.OnceFunc(func() { close(recording) })
+		defer goOn()
+		b.note(func() {
+			b.hook = func(op string, p memory.Phase) error {
+				if op == "record" && p == memory.Before {
+					<-recording
+				}
+				return nil
+			}
+		})
+		require.NoError(t, b.deliverer.Handle(t.Context(), h))
+		eventually(t, "the next is sent before the first is recorded", func() bool { return b.posts() == 2 })
+		require.Equal(t, webhook.StateAttempting, b.view(t, h.Deliveries[0].Delivery).Delivery.State)
+		for range 1000 { // pulling finds no slot, as long as it looks
+			require.Equal(t, []bool{false}, b.deliverer.Reserve([]webhook.ID{h.Deliveries[0].Endpoint}))
+		}
+		require.Equal(t, 2, b.posts(), "no more outcomes wait for the store than there are slots")
+		goOn()
+		eventually(t, "all are recorded", b.ended(t, h, webhook.StateSucceeded))
+		require.Equal(t, 4, b.posts())
+	})
+
 	t.Run("AClaimThatFailsFreesItsSlots", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t, func(c *attempt.Config) { c.Slots.Total = 4 })

@@ -73,7 +73,10 @@ type Deliverer struct {
 	records *batch.Group[store.Result, store.Recorded]
 	room    chan struct{} // capacity 1: a slot was freed or work was marked
 	large   chan struct{} // a token for each large payload in memory
-	jobs    chan job      // to goroutines that wait for another attempt
+	// unrecorded has a token for each outcome on its way to the store, of as many as there are slots. A slot is free when
+	// its POST is answered; only when the store takes outcomes more slowly than they come do slots wait for it.
+	unrecorded chan struct{}
+	jobs       chan job // to goroutines that wait for another attempt
 
 	mu       sync.Mutex
 	closing  bool
@@ -95,6 +98,7 @@ func New(cfg Config) *Deliverer {
 		cfg: cfg, slots: newSlots(cfg.Slots), room: make(chan struct{}, 1), large: make(chan struct{}, cfg.LargePayloads),
 		jobs: make(chan job),
 	}
+	d.unrecorded = make(chan struct{}, d.slots.cfg.total)
 	// One commit of each kind at a time: what comes meanwhile goes into the next. A second one at once would halve the
 	// groups, and with them what a commit is worth.
 	d.claims = batch.New(batch.Config[store.ClaimItem]{

@@ -70,6 +70,9 @@ func (d *Deliverer) pullOnce(ctx context.Context, taken []pull) error {
 		claims, err = d.cfg.Store.Claim(ctx, request)
 	}
 	answered := time.Now()
+	if len(request.Pulls) > 0 {
+		d.cfg.Metrics.claimGroup(len(claims.Work), answered.Sub(asked))
+	}
 	d.learn(ctx, claims.Work)
 	for i := range claims.Work {
 		held[claims.Work[i].Delivery.Endpoint]--

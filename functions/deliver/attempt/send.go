@@ -28,12 +28,31 @@ func (d *Deliverer) attempt(j *job) {
 	defer span.End()
 	sent := d.send(ctx, j)
 	result := d.decide(w, &sent)
-	recorded, err := d.record(ctx, result)
+	event := describe(w.Event)
+	w.Event = nil // its payload need not wait for the record
+	d.unrecorded <- struct{}{}
 	d.slots.done(w.Delivery.Endpoint, sent.Attempt.Outcome, sent.Attempt.Latency.Total)
 	d.freed()
+	recorded, err := d.record(ctx, result)
+	<-d.unrecorded
 	d.follow(&result, &recorded)
-	d.observe(ctx, w, &result, &recorded, err)
+	d.observe(ctx, &w.Delivery, event, &result, &recorded, err)
 	endSpan(span, &result)
+}
+
+// described is what is logged of an event.
+type described struct {
+	id    webhook.ID
+	kind  string
+	bytes int
+}
+
+// describe returns what is logged of an event; nothing of none.
+func describe(e *webhook.Event) described {
+	if e == nil {
+		return described{}
+	}
+	return described{e.ID, e.Type, len(e.Data)}
 }
 
 // send makes the POST, unless it must not be made.
@@ -157,8 +176,10 @@ func (d *Deliverer) follow(r *store.Result, rec *store.Recorded) {
 }
 
 // observe writes the one wide line of an attempt, and counts it.
-func (d *Deliverer) observe(ctx context.Context, w *store.Work, r *store.Result, rec *store.Recorded, err error) {
-	d.cfg.Metrics.attempted(r, w.Delivery.StartedAt.Sub(w.Delivery.DueAt), d.cfg.Now().Sub(w.Delivery.ID.Time()))
+func (d *Deliverer) observe(ctx context.Context, of *webhook.Delivery, event described, r *store.Result,
+	rec *store.Recorded, err error,
+) {
+	d.cfg.Metrics.attempted(r, of.StartedAt.Sub(of.DueAt), d.cfg.Now().Sub(of.ID.Time()))
 	level := slog.LevelInfo
 	attrs := make([]slog.Attr, 0, 24)
 	a := &r.Attempt
@@ -170,11 +191,11 @@ func (d *Deliverer) observe(ctx context.Context, w *store.Work, r *store.Result,
 		slog.Int64("dns_us", a.Latency.DNS.Microseconds()), slog.Int64("connect_us", a.Latency.Connect.Microseconds()),
 		slog.Int64("tls_us", a.Latency.TLS.Microseconds()),
 		slog.Int64("first_byte_us", a.Latency.FirstByte.Microseconds()),
-		slog.Int64("late_us", w.Delivery.StartedAt.Sub(w.Delivery.DueAt).Microseconds()),
+		slog.Int64("late_us", of.StartedAt.Sub(of.DueAt).Microseconds()),
 	)
-	if e := w.Event; e != nil {
-		attrs = append(attrs, slog.String("event", e.ID.String()), slog.String("event_type", e.Type),
-			slog.Int("bytes", len(e.Data)))
+	if !event.id.IsZero() {
+		attrs = append(attrs, slog.String("event", event.id.String()), slog.String("event_type", event.kind),
+			slog.Int("bytes", event.bytes))
 	}
 	if a.Detail != "" {
 		attrs = append(attrs, slog.String("detail", a.Detail))

@@ -9,7 +9,7 @@ import (
 
 // SlotConfig bounds the POSTs in flight.
 type SlotConfig struct {
-	// Total is how many one process may have in flight; default 2000.
+	// Total is how many one process may have in flight; default 3000.
 	Total int
 	// EndpointShare, TenantShare and HostShare are the largest part of Total that one of them may hold, above 0 up to 1;
 	// defaults 0.25, 0.5, 0.5.
@@ -79,7 +79,7 @@ func newSlots(c SlotConfig) *slots {
 	}
 	s.cfg.total = c.Total
 	if c.Total <= 0 {
-		s.cfg.total = 2000
+		s.cfg.total = 3000
 	}
 	s.cfg.endpoint = part(c.EndpointShare, 0.25)
 	s.cfg.tenant, s.cfg.host = part(c.TenantShare, 0.5), part(c.HostShare, 0.5)
