@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,6 +154,8 @@ func (p arrayPlan) Encode(value any, buf []byte) ([]byte, error) {
 	if a.count == 0 {
 		dimensions = 0
 	}
+	const header = 5 * 4
+	buf = slices.Grow(buf, header+len(a.body)) // payloads are large: growing bit by bit would copy them again and again
 	buf = binary.BigEndian.AppendUint32(buf, dimensions)
 	buf = binary.BigEndian.AppendUint32(buf, flags)
 	buf = binary.BigEndian.AppendUint32(buf, p.element)
