@@ -107,9 +107,12 @@ type outcome struct {
 	received           received
 	first              int64 // number of the first event
 	load               string
+	// post is what a bare POST cost just before and after, in ms; 0 when that was not measured.
+	post float64
 }
 
-// run makes a load, first to warm up and then to measure.
+// run makes a load, first to warm up and then to measure, between measurements of what a bare POST costs: a machine that
+// shares its host is fast and slow by turns of a minute or so.
 func (sys *system) run(ctx context.Context, l load) (outcome, error) {
 	if l.Warm == 0 {
 		l.Warm = l.Duration / 3
@@ -119,7 +122,20 @@ func (sys *system) run(ctx context.Context, l load) (outcome, error) {
 	if _, err := sys.once(ctx, warm); err != nil {
 		return outcome{}, fmt.Errorf("warm-up: %w", err)
 	}
-	return sys.once(ctx, l)
+	before, err := sys.b.postCost(ctx)
+	if err != nil {
+		return outcome{}, fmt.Errorf("bare POSTs: %w", err)
+	}
+	o, err := sys.once(ctx, l)
+	if err != nil {
+		return o, err
+	}
+	after, err := sys.b.postCost(ctx)
+	if err != nil {
+		return o, fmt.Errorf("bare POSTs: %w", err)
+	}
+	o.post = (before + after) / 2
+	return o, nil
 }
 
 // once makes a load, waits until everything has arrived, and checks that it has.

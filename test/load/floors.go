@@ -23,8 +23,11 @@ type floor struct {
 	cpu   float64 // ms each: client and server
 }
 
-// floorTime is how long each is measured.
-const floorTime = 3 * time.Second
+// floorTime is how long each is measured, postTime how long the POST is before and after a load.
+const (
+	floorTime = 3 * time.Second
+	postTime  = time.Second
+)
 
 // floors measures each in turn. The client is this process.
 func (b *bench) floors(ctx context.Context) ([]floor, error) {
@@ -43,8 +46,8 @@ func (b *bench) floors(ctx context.Context) ([]floor, error) {
 		return nil, err
 	}
 	defer done()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: saturating}, Timeout: 10 * time.Second}
-	defer client.CloseIdleConnections()
+	posts, idle := b.barePosts()
+	defer idle()
 	var all []floor
 	for _, m := range []struct {
 		title   string
@@ -52,9 +55,7 @@ func (b *bench) floors(ctx context.Context) ([]floor, error) {
 		each    int
 		f       func(context.Context) error
 	}{
-		{"net/http client POSTs 1 KiB to the receiver, 64 at once", saturating, 1, func(ctx context.Context) error {
-			return post(ctx, client, "http://"+b.receiverAddr+"/e/0")
-		}},
+		{"net/http client POSTs 1 KiB to the receiver, 64 at once", saturating, 1, posts},
 		{"Postgres: one row of 1 KiB a commit, 8 connections", 8, 1, func(ctx context.Context) error {
 			return insert(ctx, pool, 1)
 		}},
@@ -63,7 +64,7 @@ func (b *bench) floors(ctx context.Context) ([]floor, error) {
 		}},
 		{"RabbitMQ: 1 KiB into a quorum queue, confirmed, 64 at once", saturating, 1, channel},
 	} {
-		f, err := b.floor(ctx, m.workers, m.each, m.f)
+		f, err := b.floor(ctx, min(floorTime, b.settings.duration), m.workers, m.each, m.f)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.title, err)
 		}
@@ -73,12 +74,32 @@ func (b *bench) floors(ctx context.Context) ([]floor, error) {
 	return all, nil
 }
 
+// barePosts returns what makes one POST to the receiver, and what closes its connections.
+func (b *bench) barePosts() (f func(context.Context) error, closeIdle func()) {
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: saturating}, Timeout: 10 * time.Second}
+	return func(ctx context.Context) error {
+		return post(ctx, client, "http://"+b.receiverAddr+"/e/0")
+	}, client.CloseIdleConnections
+}
+
+// postCost is what a bare POST costs now, in ms; 0 where floors are left out.
+func (b *bench) postCost(ctx context.Context) (float64, error) {
+	if b.settings.noFloors {
+		return 0, nil
+	}
+	posts, idle := b.barePosts()
+	defer idle()
+	f, err := b.floor(ctx, min(postTime, b.settings.duration), saturating, 1, posts)
+	return f.cpu, err
+}
+
 // floor calls f from some workers for a while; each call does each things.
-func (b *bench) floor(ctx context.Context, workers, each int, f func(context.Context) error) (floor, error) {
+func (b *bench) floor(ctx context.Context, length time.Duration, workers, each int, f func(context.Context) error) (
+	floor, error,
+) {
 	roots := b.services.roots()
 	roots[groupReceiver] = []int{b.receiver.pid()}
 	cpu, own, began := usageOf(roots), ownCPU(), time.Now()
-	length := min(floorTime, b.settings.duration)
 	var done atomic.Int64
 	var failed atomic.Pointer[error]
 	var work sync.WaitGroup

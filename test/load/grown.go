@@ -33,7 +33,7 @@ func (sys *system) compare(ctx context.Context, first, second string, change fun
 	}
 	after, err := sys.run(ctx, sys.b.closed())
 	r := rowOf(second, &after)
-	r.atMost("CPU", after.cpuPerDelivery()/before.cpuPerDelivery(), 1.2, "times")
+	r.atMost("CPU", after.costlier(&before), 1.2, "times")
 	return append(rows, r), err
 }
 
@@ -149,7 +149,7 @@ func runEndpoints(ctx context.Context, b *bench, name string) (rows []row, err e
 			if n == 1 {
 				one = o
 			} else {
-				r.atMost("CPU", o.cpuPerDelivery()/one.cpuPerDelivery(), 1.2, "times")
+				r.atMost("CPU", o.costlier(&one), 1.2, "times")
 			}
 			return []row{r}, err
 		})

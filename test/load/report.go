@@ -68,11 +68,7 @@ func number(v float64) string {
 }
 
 // report writes Markdown.
-type report struct {
-	b *bench
-	// post is what a bare POST costs here and now, in ms; 0 when it was not measured.
-	post float64
-}
+type report struct{ b *bench }
 
 func newReport(b *bench) *report { return &report{b: b} }
 
@@ -92,7 +88,6 @@ func (r *report) head(w io.Writer) {
 }
 
 func (r *report) floors(w io.Writer, floors []floor) {
-	r.post = floors[0].cpu
 	fmt.Fprint(w, "| floor | a second | CPU ms each |\n|---|--:|--:|\n")
 	for _, f := range floors {
 		fmt.Fprintf(w, "| %s | %s | %.3f |\n", f.title, number(f.rate), f.cpu)
@@ -101,7 +96,7 @@ func (r *report) floors(w io.Writer, floors []floor) {
 }
 
 func (r *report) columns(w io.Writer) {
-	fmt.Fprintf(w, "| case | CPU ms per delivery | in POSTs | %s | delivered/s "+
+	fmt.Fprintf(w, "| case | CPU ms per delivery | in POSTs (ms of one then) | %s | delivered/s "+
 		"| accept p50 / p99 ms | end to end p50 / p99 ms | commits, WAL bytes per event | homing RSS MB | load | must |\n",
 		strings.Join(groupNames, " / "))
 	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
@@ -114,27 +109,37 @@ const postThere = 0.05
 // with other machines, takes longer for everything.
 func (r *report) judge(line *row) {
 	cpu, rate := line.measured.cpuPerDelivery(), line.measured.rate()
-	slower := r.post / postThere
+	slower := line.measured.post / postThere
 	if line.cpu > 0 {
 		line.atMost("CPU", cpu, line.cpu, "ms")
-		if r.post > 0 {
+		if slower > 0 {
 			line.atMost("at that machine's speed", cpu/slower, line.cpu, "ms")
 		}
 	}
 	if line.rate > 0 {
 		line.atLeast("rate", rate, line.rate, "/s")
-		if r.post > 0 {
+		if slower > 0 {
 			line.atLeast("at that machine's speed", rate*slower, line.rate, "/s")
 		}
 	}
 }
 
-// inPosts is CPU per delivery in the unit of what a bare POST costs, which a busy machine changes as much.
-func (r *report) inPosts(o *outcome) string {
-	if r.post == 0 {
+// inPosts is CPU per delivery in the unit of what a bare POST cost at that time, which a busy machine changes as much.
+func (o *outcome) inPosts() string {
+	if o.post == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.1f", o.cpuPerDelivery()/r.post)
+	return fmt.Sprintf("%.1f (%.3f)", o.cpuPerDelivery()/o.post, o.post)
+}
+
+// costlier is how much more CPU a delivery took than in another run, with what the machine's speed changed taken out
+// where bare POSTs tell it.
+func (o *outcome) costlier(than *outcome) float64 {
+	ratio := o.cpuPerDelivery() / than.cpuPerDelivery()
+	if o.post > 0 && than.post > 0 {
+		ratio *= than.post / o.post
+	}
+	return ratio
 }
 
 // row writes a line. What was not measured is left empty.
@@ -158,7 +163,7 @@ func (r *report) row(w io.Writer, line *row) {
 		title += fmt.Sprintf("; %d POSTs twice", again)
 	}
 	fmt.Fprintf(w, "| %s | **%.3f** | %s | %s | %.0f | %.1f / %.1f | %.1f / %.1f | %.3f, %.0f | %.0f | %s | %s |\n", title,
-		o.cpuPerDelivery(), r.inPosts(o), strings.Join(parts, " / "), o.rate(), millis(o.accept.P50), millis(o.accept.P99),
+		o.cpuPerDelivery(), o.inPosts(), strings.Join(parts, " / "), o.rate(), millis(o.accept.P50), millis(o.accept.P99),
 		millis(o.endToEnd.P50), millis(o.endToEnd.P99), o.commits, o.wal, float64(line.rss)/1e6, line.load,
 		strings.Join(line.checks, "; "))
 }
