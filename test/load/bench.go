@@ -111,8 +111,8 @@ type outcome struct {
 	post float64
 }
 
-// run makes a load, first to warm up and then to measure, between measurements of what a bare POST costs: a machine that
-// shares its host is fast and slow by turns of a minute or so.
+// run makes a load, first to warm up and then to measure, and measures before and after what a bare POST costs: a
+// machine that shares its host is fast and slow by turns of a minute or so.
 func (sys *system) run(ctx context.Context, l load) (outcome, error) {
 	if l.Warm == 0 {
 		l.Warm = l.Duration / 3

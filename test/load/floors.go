@@ -78,7 +78,7 @@ func (b *bench) floors(ctx context.Context) ([]floor, error) {
 func (b *bench) barePosts() (f func(context.Context) error, closeIdle func()) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: saturating}, Timeout: 10 * time.Second}
 	return func(ctx context.Context) error {
-		return post(ctx, client, "http://"+b.receiverAddr+"/e/0")
+		return post(ctx, client, "http://"+b.receiverAddr+"/bare")
 	}, client.CloseIdleConnections
 }
 

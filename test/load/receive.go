@@ -163,7 +163,8 @@ var (
 	answerFail = []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\nContent-Type: text/plain\r\n\r\nfail")
 )
 
-// serve answers the POSTs of one connection. The path is /e/<endpoint>, or /hang, which is never answered.
+// serve answers the POSTs of one connection. The path is /e/<endpoint>, or /hang, which is never answered, or /bare,
+// which is answered at once and not counted.
 func (r *receiver) serve(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
@@ -182,6 +183,12 @@ func (r *receiver) serve(c net.Conn) {
 			r.hanging.Add(1)
 			_, _ = in.ReadByte() // until the sender gives up
 			return
+		}
+		if bytes.Equal(path, []byte("/bare")) {
+			if _, err := c.Write(answerOK); err != nil {
+				return
+			}
+			continue
 		}
 		endpoint, _ := strconv.Atoi(string(bytes.TrimPrefix(path, []byte("/e/"))))
 		count := r.count.Load()

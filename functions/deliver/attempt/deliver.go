@@ -141,7 +141,7 @@ func (d *Deliverer) Handle(ctx context.Context, h wire.Hint) error {
 		c := &answers[i]
 		if c.work != nil {
 			n++
-			d.start(job{c.work, c.askedAt, c.answeredAt, &started})
+			d.start(job{work: c.work, askedAt: c.askedAt, answeredAt: c.answeredAt, done: &started})
 			continue
 		}
 		d.slots.giveBack(items[i].Endpoint, 1)

@@ -28,7 +28,7 @@ func (d *Deliverer) attempt(j *job) {
 	defer span.End()
 	sent := d.send(ctx, j)
 	result := d.decide(w, &sent)
-	event := describe(w.Event)
+	j.sent = describe(w.Event)
 	w.Event = nil // its payload need not wait for the record
 	d.unrecorded <- struct{}{}
 	d.slots.done(w.Delivery.Endpoint, sent.Attempt.Outcome, sent.Attempt.Latency.Total)
@@ -36,7 +36,7 @@ func (d *Deliverer) attempt(j *job) {
 	recorded, err := d.record(ctx, result)
 	<-d.unrecorded
 	d.follow(&result, &recorded)
-	d.observe(ctx, &w.Delivery, event, &result, &recorded, err)
+	d.observe(ctx, j, &result, &recorded, err)
 	endSpan(span, &result)
 }
 
@@ -176,9 +176,8 @@ func (d *Deliverer) follow(r *store.Result, rec *store.Recorded) {
 }
 
 // observe writes the one wide line of an attempt, and counts it.
-func (d *Deliverer) observe(ctx context.Context, of *webhook.Delivery, event described, r *store.Result,
-	rec *store.Recorded, err error,
-) {
+func (d *Deliverer) observe(ctx context.Context, j *job, r *store.Result, rec *store.Recorded, err error) {
+	of := &j.work.Delivery
 	d.cfg.Metrics.attempted(r, of.StartedAt.Sub(of.DueAt), d.cfg.Now().Sub(of.ID.Time()))
 	level := slog.LevelInfo
 	attrs := make([]slog.Attr, 0, 24)
@@ -193,7 +192,7 @@ func (d *Deliverer) observe(ctx context.Context, of *webhook.Delivery, event des
 		slog.Int64("first_byte_us", a.Latency.FirstByte.Microseconds()),
 		slog.Int64("late_us", of.StartedAt.Sub(of.DueAt).Microseconds()),
 	)
-	if !event.id.IsZero() {
+	if event := j.sent; !event.id.IsZero() {
 		attrs = append(attrs, slog.String("event", event.id.String()), slog.String("event_type", event.kind),
 			slog.Int("bytes", event.bytes))
 	}

@@ -17,6 +17,8 @@ type job struct {
 	// was made in between: from askedAt on a lease has not lasted longer than it seems, from answeredAt on not shorter.
 	askedAt, answeredAt time.Time
 	done                *sync.WaitGroup
+	// sent is what is logged of the event once it is sent, when its payload is held no more.
+	sent described
 }
 
 // start begins an attempt, in a goroutine that has just ended another one if there is any: net/http needs a deep stack,
