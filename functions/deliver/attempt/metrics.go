@@ -53,7 +53,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "homing_deliver_claims_total",
 			Help: "Deliveries claimed, by what named them: accept is those claimed as they were stored.",
 		}, []string{"by"}),
-		claimSize:     histogram("claim_items", "Deliveries asked for by one claim.", 1, 10),
+		claimSize:     histogram("claim_items", "Deliveries that one claim asked for by name, or pulled.", 1, 10),
 		claimSeconds:  histogram("claim_seconds", "Time that one claim took.", 0.0005, 14),
 		recordSize:    histogram("record_items", "Outcomes recorded by one commit.", 1, 10),
 		recordSeconds: histogram("record_seconds", "Time that one recording took.", 0.0005, 14),
