@@ -3,6 +3,7 @@ package attempt_test
 import (
 	"context"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,10 +14,12 @@ import (
 	"github.com/homing-hooks/homing/pkg/webhook"
 )
 
-// meet has deliver know an endpoint, by one delivery.
+// meet has deliver know an endpoint, by one delivery, whose slot is free again.
 func (b *bundle) meet(t *testing.T, e webhook.Endpoint) {
 	t.Helper()
-	require.NoError(t, b.deliverer.Handle(t.Context(), b.accept(t, 1, e)))
+	h := b.accept(t, 1, e)
+	require.NoError(t, b.deliverer.Handle(t.Context(), h))
+	eventually(t, "it is delivered", b.ended(t, h, webhook.StateSucceeded))
 }
 
 // begin stores an event whose first attempt begins with it, and returns that.
@@ -87,16 +90,18 @@ func TestFirstAttemptsOfThisProcess(t *testing.T) {
 		})
 		e := b.endpoint(t)
 		b.meet(t, e)
-		arrived, release := make(chan struct{}, 10), make(chan struct{})
+		arrived, held := make(chan struct{}, 10), make(chan struct{})
+		release := sync.OnceFunc(func() { close(held) })
+		defer release()
 		b.answer(func(http.ResponseWriter, *http.Request) {
 			arrived <- struct{}{}
-			<-release
+			<-held
 		})
 		h := b.accept(t, 3, e)
 		require.NoError(t, b.deliverer.Handle(t.Context(), h))
 		<-arrived
 		require.Equal(t, []bool{false}, b.deliverer.Reserve([]webhook.ID{e.ID}))
-		close(release)
+		release()
 		eventually(t, "the backlog is delivered", b.ended(t, h, webhook.StateSucceeded))
 	})
 
