@@ -6,6 +6,7 @@
 // that keeps its own account of what may happen. The actor of retry runs functions/retry/schedule itself, as coroutines
 // that wait at each seam for their turn (thread_test.go). Those of ingest and deliver do, one effect a step, what
 // functions/ingest/accept and functions/deliver/attempt do with goroutines; each part says which function it mirrors.
+// In half of the seeds a process is both, as in `homing serve`, and begins first attempts as it accepts.
 // Store, timers, the policy, the decision after an attempt and the division of hints are the real ones: store/memory,
 // timer/memory, webhook.Policy, backoff.Decide and wire.Split.
 //
