@@ -48,12 +48,12 @@ func (d *desk) Release(endpoints []webhook.ID) {
 	}
 }
 
-func (d *desk) Attempt(work []store.Work, claimedAt time.Time) {
+func (d *desk) Attempt(work []store.Work, askedAt time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.begun = append(d.begun, work...)
 	d.held -= len(work)
-	d.at = claimedAt
+	d.at = askedAt
 }
 
 // seen returns the attempts that were handed over. No slot may be held by then.

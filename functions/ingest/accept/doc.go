@@ -2,7 +2,7 @@
 //
 // The way of an event: decode (decode.go) → validate (validate.go) → match with the tenant's endpoints
 // (subscriptions.go) → one durable commit for all that arrived meanwhile, with a delivery row for every endpoint
-// (accept.go) → hint → answer. Two faces lead to it: the producers' (public.go: API key → tenant, answers a producer
+// (accept.go) → hint, or hand over the first attempts that begin in this process (begin.go) → answer. Two faces lead to it: the producers' (public.go: API key → tenant, answers a producer
 // understands) and the broker's (broker.go: tenant extension, answers that make the RabbitMQ broker neither lose nor
 // repeat for ever).
 //
