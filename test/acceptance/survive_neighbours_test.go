@@ -108,9 +108,10 @@ func (h *installation) latest(condition string, args ...any) (late time.Duration
 // with a million; this test with 100,000 deliveries, a thirtieth of which would already take longer than it allows.)
 func TestSurvivesAFlood(t *testing.T) {
 	const flooded, endpoints, quiet, each = 10_000, 10, 2, 60
+	latency := func() time.Duration { return 100 * time.Millisecond }
 	h := install(t, postgresAlone, "HOMING_SLOTS=60", "HOMING_LOG_LEVEL=info")
 	for i := range endpoints {
-		h.Subscribe(fmt.Sprint("flooded-", i), taking(latency, refusingOnce(0)))
+		h.Subscribe(fmt.Sprint("flooded-", i), homingtest.Taking(latency, refusingOnce(0)))
 	}
 	all := h.Start()
 	flood := h.Producer(all)

@@ -12,12 +12,12 @@ import (
 )
 
 // withOwnPostgres is stormy on a database server of its own.
-func withOwnPostgres(t *testing.T, settings ...string) (*installation, *testenv.Server) {
+func withOwnPostgres(t *testing.T, settings ...string) (*stormed, *testenv.Server) {
 	t.Helper()
 	own := testenv.OwnPostgres(t)
 	require.NoError(t, migrate(t.Context(), own.URL))
-	h := installOn(t, own.URL, allServices, stormSettings(settings)...)
-	h.SubscribeForStorm(latency)
+	h := &stormed{installation: installOn(t, own.URL, allServices, stormSettings(settings)...)}
+	h.SubscribeForStorm(h.latency)
 	return h, own
 }
 
@@ -41,7 +41,7 @@ func TestSurvivesPostgresRestarted(t *testing.T) {
 		own.Start()
 	})
 	h.SQL.Reset()
-	h.Survive(tr, 0)
+	h.survive(tr, 0)
 	require.Zero(t, h.Count("SELECT count(*) FROM rejected_events"))
 }
 
@@ -52,7 +52,7 @@ func TestSurvivesPostgresAway(t *testing.T) {
 	h, own := withOwnPostgres(t)
 	all := h.Start()
 	tr := h.Produce(all, 1600, 1200)
-	h.rise(0)
+	h.rise(200)
 	h.strike(tr, func() {
 		own.Stop()
 		h.More(tr, "meanwhile", 240, 400)
@@ -60,7 +60,7 @@ func TestSurvivesPostgresAway(t *testing.T) {
 		own.Start()
 	})
 	h.SQL.Reset()
-	h.Survive(tr, 0)
+	h.survive(tr, 0)
 	require.Positive(t, tr.Refusals(), "direct producers are told to come again")
 	// Parking that was not confirmed in time is not counted, and the event may be there all the same.
 	parked := all.Metric("homing_ingest_parked_total")
@@ -81,7 +81,7 @@ func TestSurvivesOnPostgresAlone(t *testing.T) {
 	h.WaitForQueues()
 	const brokered = 800
 	tr := h.Produce(all, 1600, 0)
-	h.rise(0)
+	h.rise(200)
 	h.More(tr, "brokered", 0, brokered)
 	var unstored int
 	h.WaitForBrokered(tr, brokered/4)
@@ -95,12 +95,12 @@ func TestSurvivesOnPostgresAlone(t *testing.T) {
 		all = h.Spawn("homing", "serve")
 	})
 	t.Logf("%d events were with the broker alone", unstored)
-	h.Survive(tr, unstored)
+	h.survive(tr, unstored)
 
 	h.Set("REDIS_URL="+redis.URL, "RABBITMQ_URL="+rabbitMQ.URL)
 	all.Stop()
 	all = h.Spawn("homing", "serve")
 	h.WaitForQueues()
 	h.More(tr, "afterwards", 80, 80)
-	h.Survive(tr, unstored)
+	h.survive(tr, unstored)
 }

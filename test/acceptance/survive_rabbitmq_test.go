@@ -79,7 +79,7 @@ func TestSurvivesRabbitMQRestarted(t *testing.T) {
 	h := stormy(t, postgresAlone, "RABBITMQ_URL="+own.URL)
 	all := h.Start()
 	tr := h.Produce(all, 1600, 1200)
-	h.rise(0)
+	h.rise(200)
 	h.strike(tr, func() {
 		own.Stop()
 		own.Start()

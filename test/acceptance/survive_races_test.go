@@ -20,8 +20,8 @@ func TestSurvivesOperatorsRacingWithDeliveries(t *testing.T) {
 	t.Parallel()
 	random := seeded(t)
 	h := stormy(t, allServices)
-	paused, deleted := h.Endpoints[0], h.Subscribe("deleted", taking(latency, refusingOnce(5)))
-	gone := h.Subscribe("gone", taking(latency, func(p *post) reply {
+	paused, deleted := h.Endpoints[0], h.Subscribe("deleted", h.taking(refusingOnce(5)))
+	gone := h.Subscribe("gone", h.taking(func(p *post) reply {
 		if p.Attempt == 1 && refusingOnce(50)(p).Status != 0 {
 			return reply{Status: http.StatusGone}
 		}
@@ -49,6 +49,7 @@ func TestSurvivesOperatorsRacingWithDeliveries(t *testing.T) {
 			deletedAt = h.now()
 		}
 	}
+	h.ebb()
 	tr.Work.Wait()
 	wait(t, stormPatience, "every event is stored", func() bool { return h.Stored() == direct+brokered })
 	wait(t, stormPatience, "every delivery has ended", func() bool {
@@ -85,7 +86,7 @@ func TestSurvivesOperatorsRacingWithDeliveries(t *testing.T) {
 }
 
 // now is the database's time.
-func (h *installation) now() (at time.Time) {
+func (h *stormed) now() (at time.Time) {
 	h.T.Helper()
 	require.NoError(h.T, h.SQL.QueryRow(h.T.Context(), "SELECT clock_timestamp()").Scan(&at))
 	return at
@@ -93,7 +94,7 @@ func (h *installation) now() (at time.Time) {
 
 // requireNoneBegun checks that no attempt at an endpoint began while it was closed. A claim that was under way when it
 // was closed may still have committed, so the beginning is left out.
-func (h *installation) requireNoneBegun(e *endpoint, w window) {
+func (h *stormed) requireNoneBegun(e *endpoint, w window) {
 	h.T.Helper()
 	const underWay = 500 * time.Millisecond
 	require.Zero(h.T, h.Count(`SELECT count(*) FROM attempts a JOIN deliveries d ON d.id = a.delivery_id

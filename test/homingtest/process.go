@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,11 +104,19 @@ func (p *Process) stopWithTest() {
 	p.t.Cleanup(func() {
 		p.Stop()
 		if p.t.Failed() {
-			const most = 200_000
-			text := p.Log.String()
-			p.t.Logf("what %s said at the end:\n%s", p.Base, text[max(0, len(text)-most):])
+			p.t.Logf("what %s said at the end, but for attempts that succeeded:\n%s", p.Base, lastWords(p.Log.String()))
 		}
 	})
+}
+
+// lastWords is the end of a log, without the thousands of attempts that succeeded: few enough lines that the reason of
+// a failure, which stands above them, is found.
+func lastWords(log string) string {
+	const most = 100
+	said := slices.DeleteFunc(strings.Split(log, "\n"), func(line string) bool {
+		return strings.Contains(line, `"msg":"attempt"`) && strings.Contains(line, `"outcome":"success"`)
+	})
+	return strings.Join(said[max(0, len(said)-most):], "\n")
 }
 
 // Stop ends the process in order, and waits for it; for a program it is SIGTERM.

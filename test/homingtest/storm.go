@@ -37,17 +37,9 @@ func Seeded(t testing.TB) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// Stormy makes an installation that a storm may go over: attempts short enough to be found interrupted soon, a schedule
-// long enough for many interruptions, few enough slots that a backlog stands: a longer one, the longer its endpoints
-// take.
-func Stormy(t testing.TB, s Services, latency time.Duration, settings ...string) *Installation {
-	t.Helper()
-	h := Install(t, s, StormSettings(settings)...)
-	h.SubscribeForStorm(latency)
-	return h
-}
-
-// StormSettings are the settings of a Stormy installation; those given go before them.
+// StormSettings are those of an installation that a storm may go over: attempts short enough to be found interrupted
+// soon, a schedule long enough for many interruptions, few enough slots that a backlog stands. Those given go before
+// them.
 func StormSettings(settings []string) []string {
 	return append([]string{
 		"HOMING_ATTEMPT_TIMEOUT=3s", "HOMING_SCHEDULE=0s,200ms,400ms,1s,1s,1s,1s,2s,2s,2s,2s,2s", "HOMING_SLOTS=60",
@@ -55,23 +47,23 @@ func StormSettings(settings []string) []string {
 	}, settings...)
 }
 
-// SubscribeForStorm makes two endpoints that take a while: one takes everything, one refuses a fifth of its deliveries
-// once.
-func (h *Installation) SubscribeForStorm(latency time.Duration) {
+// SubscribeForStorm makes two endpoints that take as long as latency says when they are asked: one takes everything,
+// one refuses a fifth of its deliveries once.
+func (h *Installation) SubscribeForStorm(latency func() time.Duration) {
 	h.T.Helper()
 	h.Subscribe("steady", Taking(latency, RefusingOnce(0)))
 	h.Subscribe("flaky", Taking(latency, RefusingOnce(5)))
 }
 
 // Latency is how long the endpoints of a storm take. With a few slots each it makes a backlog without making work.
-const Latency = 20 * time.Millisecond
+func Latency() time.Duration { return 20 * time.Millisecond }
 
 // Taking has a script's answers take a while.
-func Taking(d time.Duration, s Script) Script {
+func Taking(latency func() time.Duration, s Script) Script {
 	return func(p *Post) Reply {
 		r := s(p)
 		hold := make(chan struct{})
-		time.AfterFunc(d, func() { close(hold) })
+		time.AfterFunc(latency(), func() { close(hold) })
 		r.Hold = hold
 		return r
 	}
