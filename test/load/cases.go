@@ -82,6 +82,15 @@ func (b *bench) with(ctx context.Context, name string, s setup, f func(*system) 
 	return rows, errors.Join(err, sys.close())
 }
 
+// withTwo is with for two systems at once.
+func (b *bench) withTwo(
+	ctx context.Context, name string, one, other setup, f func(one, other *system) ([]row, error),
+) ([]row, error) {
+	return b.with(ctx, name, one, func(first *system) ([]row, error) {
+		return b.with(ctx, name, other, func(second *system) ([]row, error) { return f(first, second) })
+	})
+}
+
 // endpoints returns n of them that get every event.
 func endpoints(n int) []webhook.Endpoint {
 	all := make([]webhook.Endpoint, n)

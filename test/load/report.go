@@ -84,7 +84,8 @@ func (r *report) head(w io.Writer) {
 	fmt.Fprintf(w, "Payload %d bytes, HMAC signatures, HTTP/1.1 kept alive, each load %s after a warm-up.\n", payloadSize,
 		r.b.settings.duration)
 	fmt.Fprintf(w, "Postgres: fsync, synchronous_commit, full_page_writes on; %s.\n", strings.Join(set, ", "))
-	fmt.Fprintf(w, "Homing: defaults, log level info into a file; %s.\n\n", strings.Join(r.b.settings.environ, " "))
+	homing := append([]string{"Homing: defaults, log level info into a file"}, r.b.settings.environ...)
+	fmt.Fprintf(w, "%s.\n\n", strings.Join(homing, " "))
 }
 
 func (r *report) floors(w io.Writer, floors []floor) {
