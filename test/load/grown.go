@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	_ "embed" // for the statements
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,12 +28,15 @@ const fillStep = 50_000
 const turns = 3
 
 // compare measures a small system and a grown one by turns and returns of each the row of median CPU per delivery. How
-// much costlier the grown one is, is the median of what the turns say.
+// much costlier the grown one is, is the median of what the turns say. Errors: a turn lost something; then no other
+// turn's numbers count either.
 func compare(ctx context.Context, small, grown *measured) ([]row, error) {
 	var costlier []float64
 	for range turns {
-		if err := errors.Join(small.again(ctx), grown.again(ctx)); err != nil {
-			return []row{small.row(), grown.row()}, err
+		for _, m := range []*measured{small, grown} {
+			if err := m.again(ctx); err != nil {
+				return nil, err
+			}
 		}
 		costlier = append(costlier, grown.last().costlier(small.last()))
 	}
@@ -61,16 +63,15 @@ func (sys *system) measure(title string) *measured {
 
 func (m *measured) again(ctx context.Context) error {
 	o, err := m.run(ctx, m.load)
-	m.outcomes = append(m.outcomes, o)
+	if err == nil {
+		m.outcomes = append(m.outcomes, o)
+	}
 	return err
 }
 
 func (m *measured) last() *outcome { return &m.outcomes[len(m.outcomes)-1] }
 
 func (m *measured) row() row {
-	if len(m.outcomes) == 0 {
-		return row{title: m.title}
-	}
 	byCost := slices.SortedFunc(slices.Values(m.outcomes), func(a, b outcome) int {
 		return cmp.Compare(a.cpuPerDelivery(), b.cpuPerDelivery())
 	})

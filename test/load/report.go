@@ -81,8 +81,8 @@ func (r *report) head(w io.Writer) {
 	fmt.Fprintf(w, "%s, commit %s. %d cores (%s), load average before: %s. %s.\n\n",
 		time.Now().UTC().Format("2006-01-02 15:04 UTC"), r.b.commit, runtime.NumCPU(), cpuModel(), loadAverage(),
 		runtime.Version())
-	fmt.Fprintf(w, "Payload %d bytes, HMAC signatures, HTTP/1.1 kept alive, each load %s after a warm-up.\n", payloadSize,
-		r.b.settings.duration)
+	fmt.Fprintf(w, "Payload %d bytes, HMAC signatures, HTTP/1.1 kept alive, each load %s after a warm-up, half as long "+
+		"where two take turns.\n", payloadSize, r.b.settings.duration)
 	fmt.Fprintf(w, "Postgres: fsync, synchronous_commit, full_page_writes on; %s.\n", strings.Join(set, ", "))
 	homing := append([]string{"Homing: defaults, log level info into a file"}, r.b.settings.environ...)
 	fmt.Fprintf(w, "%s.\n\n", strings.Join(homing, " "))
